@@ -1,0 +1,61 @@
+# Everything here makes its own set-up first, as root or as an ordinary user. Needed: Python 3.11+ with venv, git, make.
+#   make demo ARGS=--headless     make test ARGS="tests/unit/sample -k seed"     make install PYTHON=python3.13
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+# Several threads in OpenMP spin against each other and against busy neighbours; small fits are faster with one.
+export OMP_NUM_THREADS ?= 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check bench reference wheelhouse clean distclean
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+install: $(STAMP) ## make .venv with the mlcycle command in it; does nothing when that is up to date
+
+# A .venv that was moved or lost its Python is made anew; one that was interrupted is finished.
+$(STAMP): pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "make: no $(PYTHON) on PATH; Debian: apt-get install python3 python3-venv" >&2; exit 3; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: Python 3.11 or newer is needed, $(PYTHON) is older; try make install PYTHON=python3.12" >&2; exit 3; }
+	@$(BIN)/python -c '' 2>/dev/null && $(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) || { echo "make: $(PYTHON) cannot make a virtual environment; Debian: apt-get install python3-venv" >&2; exit 3; }
+	@echo "installing mlcycle and what it needs into $(VENV) (800 MB, a minute or two)"
+	@$(BIN)/python -m pip install -qq --progress-bar off --editable '.[dev]'
+	@$(BIN)/mlcycle --version
+	@touch $(STAMP)
+
+demo: install ## take the sample product once round the whole cycle, then open the UI (headless without a terminal)
+	@$(BIN)/mlcycle demo $(ARGS)
+
+test: install ## all tests; container tests are skipped when no engine answers
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),tests)
+
+check: install ## format, lint, types, arrows between the rooms, house rules, the wheel
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m pytest -q tests/contract
+
+bench: install ## measure the budgets in CPU seconds; prints, never fails on a number
+	@for script in benchmarks/*.py; do $(BIN)/python $$script $(ARGS) || exit; done
+
+reference: install ## write docs/reference/ from the commands' help and the store's views
+	@$(BIN)/python docs/make_reference.py
+
+wheelhouse: install ## wheels for an offline machine, in dist/wheelhouse
+	@mkdir -p dist/wheelhouse
+	@$(BIN)/python -m hatchling build -t wheel -d dist/wheelhouse
+	@$(BIN)/python -m pip download --quiet --progress-bar off --dest dist/wheelhouse dist/wheelhouse/mlcycle-*.whl
+	@echo "dist/wheelhouse: on the other machine, pip install --no-index --find-links dist/wheelhouse mlcycle"
+
+clean: ## delete what tests and builds left
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+distclean: clean ## the same, and .venv
+	rm -rf $(VENV)

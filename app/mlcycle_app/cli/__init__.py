@@ -1,0 +1,1 @@
+"""The command line: every action, each with `--json`; data on stdout, words on stderr."""

@@ -1,0 +1,44 @@
+"""`mlcycle design ...`: requirements."""
+
+from __future__ import annotations
+
+import click
+
+from mlcycle_app.cli.options import command
+from mlcycle_app.cli.output import Answer
+from mlcycle_app.gateway import Gateway
+from mlcycle_app.tables import TABLES
+
+__all__ = ["design_add", "design_check", "design_list"]
+
+
+@command
+def design_list(gateway: Gateway) -> Answer:
+    """List the requirements in force."""
+    return Answer(gateway.table("requirements"), empty=TABLES["requirements"].empty)
+
+
+@command
+@click.argument("requirement_id")
+@click.option("--role", required=True, help="business, subject expert, data scientist, compliance or operations.")
+@click.option("--metric", required=True, help="A metric's name, such as auc or latency_p95.")
+@click.option("--comparison", type=click.Choice([">=", "<=", ">", "<"]), default=">=", show_default=True)
+@click.option("--value", type=float, required=True, help="The limit.")
+@click.option("--phases", default="gate,monitor,retrain", show_default=True, help="Where it binds, separated by commas.")
+@click.option("--owner", default="", help="Who answers for it.")
+@click.option("--statement", default="", help="The requirement in words.")
+def design_add(
+    gateway: Gateway, requirement_id: str, role: str, metric: str, comparison: str, value: float, phases: str, owner: str, statement: str
+) -> Answer:
+    """Write one more requirement into design.yaml."""
+    bound = [phase.strip() for phase in phases.split(",") if phase.strip()]
+    added = gateway.do(
+        "design.add", requirement_id, role=role, metric=metric, comparison=comparison, value=value, phases=bound, owner=owner, statement=statement
+    )  # fmt: skip
+    return Answer(added)
+
+
+@command
+def design_check(gateway: Gateway) -> Answer:
+    """Read every declaration and say what binds where."""
+    return Answer(gateway.do("design.check"))

@@ -1,0 +1,60 @@
+"""`mlcycle train`, `sweep`, `run` and `runs ...`."""
+
+from __future__ import annotations
+
+import click
+
+from mlcycle_app.cli.options import command
+from mlcycle_app.cli.output import Answer
+from mlcycle_app.gateway import Gateway
+from mlcycle_app.tables import TABLES
+
+__all__ = ["run", "runs_best", "runs_compare", "runs_list", "runs_show", "sweep", "train"]
+
+
+@command
+@click.argument("models", nargs=-1)
+def train(gateway: Gateway, models: tuple[str, ...]) -> Answer:
+    """Fit the declared models, or those named, one run each, on the newest training set."""
+    return Answer(gateway.do("experiments.train", models=list(models) or None), ("model", "name", "metrics", "run_id"))
+
+
+@command
+def sweep(gateway: Gateway) -> Answer:
+    """Fit the declared grid and pick the winner by its metric."""
+    return Answer(gateway.do("experiments.sweep"))
+
+
+@command
+@click.argument("command_line", nargs=-1, required=True, type=click.UNPROCESSED)
+def run(gateway: Gateway, command_line: tuple[str, ...]) -> Answer:
+    """Run any script and keep what it logs: mlcycle run -- python train.py."""
+    code = gateway.do("experiments.run_command", list(command_line))
+    return Answer({"exit_code": code}, text=" ", code=0 if code == 0 else 1)
+
+
+@command
+def runs_list(gateway: Gateway) -> Answer:
+    """List the runs, newest first."""
+    return Answer(gateway.table("runs"), empty=TABLES["runs"].empty)
+
+
+@command
+@click.argument("run_id")
+def runs_show(gateway: Gateway, run_id: str) -> Answer:
+    """Show one run: its name, id, or the id's last 8 digits."""
+    return Answer(gateway.do("experiments.show", run_id))
+
+
+@command
+@click.argument("run_ids", nargs=-1, required=True)
+def runs_compare(gateway: Gateway, run_ids: tuple[str, ...]) -> Answer:
+    """Show where runs differ: parameters, metrics, data."""
+    return Answer(gateway.do("experiments.compare", list(run_ids)))
+
+
+@command
+@click.argument("metric", required=False)
+def runs_best(gateway: Gateway, metric: str | None) -> Answer:
+    """Rank the runs by a metric; the sweep's own unless named."""
+    return Answer(gateway.do("experiments.best", metric))

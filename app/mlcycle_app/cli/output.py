@@ -1,0 +1,108 @@
+"""The only writer of stdout: JSON for programs, aligned columns for people. Words go to stderr by `say`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, is_dataclass
+from datetime import date, datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Answer", "emit", "plain", "say"]
+
+CELL = 60
+"""Characters after which a table cell is cut; `--json` cuts nothing."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command found."""
+
+    data: Any
+    """A list of objects for tables, one object otherwise."""
+    columns: tuple[str, ...] = ()
+    """Columns of the table for people; all of them unless said."""
+    text: str = ""
+    """Said on stdout instead of a table."""
+    empty: str = "nothing yet"
+    """Said on stderr when a table has no row."""
+    code: int = 0
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it: dataclasses as objects, times as ISO 8601, paths as text, NaN as null."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, Path):
+        return str(value)
+    return value.item() if hasattr(value, "item") else str(value)
+
+
+def emit(answer: Answer, *, as_json: bool) -> None:
+    """Write an answer to stdout."""
+    data = plain(answer.data)
+    if as_json:
+        print(json.dumps(data, ensure_ascii=False))
+        return
+    if answer.text:
+        print(answer.text)
+    elif isinstance(data, list):
+        if not data:
+            say(answer.empty)
+        else:
+            print(_table(data, answer.columns or tuple(data[0])))
+    else:
+        width = max((len(key) for key in data), default=0)
+        for key, value in data.items():
+            print(f"{key.replace('_', ' '):<{width}}  {_cell(value)}")
+
+
+def say(text: str) -> None:
+    """Say something to the person, on stderr."""
+    print(text, file=sys.stderr)
+
+
+def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    cells = [[_cell(row.get(column)) for column in columns] for row in rows]
+    cells = [[cell if len(cell) <= CELL else cell[: CELL - 1] + "…" for cell in row] for row in cells]
+    widths = [max(len(column), *(len(row[i]) for row in cells)) for i, column in enumerate(columns)]
+    right = [all(isinstance(row.get(column), int | float | None) for row in rows) for column in columns]
+    lines = [_line([column.replace("_", " ") for column in columns], widths, right)]
+    lines += [_line(row, widths, right) for row in cells]
+    return "\n".join(lines)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    padded = (
+        cell.rjust(width) if flush else cell.ljust(width) for cell, width, flush in zip(cells, widths, right, strict=True)
+    )
+    return "  ".join(padded).rstrip()
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.4g}" if abs(value) < 1e6 else f"{value:,.0f}"
+    if isinstance(value, list):
+        return ", ".join(_cell(item) for item in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={_cell(item)}" for key, item in value.items())
+    return str(value).replace("\n", " ")

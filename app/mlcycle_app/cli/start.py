@@ -1,0 +1,84 @@
+"""Commands that begin, look and mend: init, status, doctor, sql, schema, trace, config show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mlcycle_app.cli.options import command, free_command
+from mlcycle_app.cli.output import Answer
+from mlcycle_app.gateway import Gateway, free
+
+__all__ = ["config_show", "doctor", "init", "schema", "sql", "status", "trace"]
+
+GLYPHS = {"ok": "✓", "attention": "!", "failed": "✗", "running": "●", "none": "○"}
+
+
+@free_command
+@click.argument("folder", required=False, default=".", type=click.Path(path_type=Path))
+@click.option("--from", "from_file", type=click.Path(path_type=Path), help="A CSV, JSON lines, Parquet or SQLite file to begin with.")
+@click.option("--target", help="The column to predict.")
+@click.option("--time", help="The column that says which moment a row is about.")
+@click.option("--key", help="The column that names a row's entity.")
+def init(_: str | None, folder: Path, from_file: Path | None, target: str | None, time: str | None, key: str | None) -> Answer:
+    """Make a workspace in FOLDER: commented templates, or declarations that run at once from a data file."""
+    return Answer(free("design.init", folder, from_file=from_file, target=target, time=time, key=key))
+
+
+@command
+def status(gateway: Gateway) -> Answer:
+    """Show the lifecycle board: each phase's state, number, and what to do next."""
+    board = gateway.board()
+    lines = [f"{board.product}"]
+    lines += [f"  {phase.number} {GLYPHS[phase.state]} {phase.phase:<12} {phase.says}" for phase in board.phases]
+    if board.next is not None:
+        lines.append(f"next: {board.next.next}   $ {board.next.command}")
+    return Answer(
+        {"product": board.product, "workspace": gateway.workspace.root, "phases": list(board.phases), "next": board.next}, text="\n".join(lines)
+    )
+
+
+@command
+@click.option("--mend", is_flag=True, help="Mend what can be mended.")
+def doctor(gateway: Gateway, mend: bool) -> Answer:
+    """Examine the workspace; exit code 1 when something is to mend or damaged."""
+    report = gateway.do("store.doctor.mend" if mend else "store.doctor.examine")
+    lines = [f"{finding.level}: {finding.what}" + (f" ({finding.where})" if finding.where else "") for finding in report.findings]
+    if mend:
+        lines.append("mended" if report.findings else "healthy: nothing to mend")
+    else:
+        lines.append("healthy" if report.healthy else "mend with: mlcycle doctor --mend")
+    return Answer(report, text="\n".join(lines), code=0 if report.healthy else 1)
+
+
+@command
+@click.argument("query")
+def sql(gateway: Gateway, query: str) -> Answer:
+    """Ask the store a question over its public views; nothing outside it can be read."""
+    names, rows = gateway.sql(query)
+    return Answer([dict(zip(names, row, strict=True)) for row in rows], tuple(names), empty="no row")
+
+
+@free_command
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+def schema(_: str | None, folder: Path | None) -> Answer:
+    """Write a JSON Schema for every declaration into FOLDER, or print them all."""
+    if folder is None:
+        return Answer(free("declare.schemas"))
+    return Answer([{"file": path} for path in free("declare.write_schemas", folder)])
+
+
+@command
+@click.argument("what")
+def trace(gateway: Gateway, what: str) -> Answer:
+    """Follow the thread: from a requirement's name, or from a prediction's id."""
+    found = gateway.do("retrain.trace", what)
+    return Answer(found, text=found.describe())
+
+
+@free_command
+def config_show(folder: str | None) -> Answer:
+    """Print each setting with its value and where it comes from."""
+    settings = free("settings.load")
+    return Answer([{"setting": name, "value": value, "source": source} for name, value, source in settings.explain()])

@@ -1,0 +1,121 @@
+"""The one door from app to core. Opens a workspace, calls core's verbs, and loads each room only when it is used.
+
+What comes back are frozen dataclasses and plain rows; no connection, cursor or frame leaves core.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlcycle import clock
+from mlcycle.errors import MlcycleError, NotFoundError, NotMet, UsageError, WorkspaceError
+from mlcycle.workspace import Workspace
+
+if TYPE_CHECKING:
+    from mlcycle.board import Board, PhaseState
+    from mlcycle.monitor.panel import Panel
+
+__all__ = [
+    "Board",
+    "Gateway",
+    "MlcycleError",
+    "NotFoundError",
+    "NotMet",
+    "Panel",
+    "PhaseState",
+    "UsageError",
+    "Workspace",
+    "WorkspaceError",
+    "free",
+]
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """One workspace, seen from outside."""
+
+    workspace: Workspace
+
+    @classmethod
+    def open(cls, folder: str | Path | None = None) -> Gateway:
+        """Find the workspace; see `Workspace.find`."""
+        return cls(Workspace.find(folder))
+
+    @staticmethod
+    def set_now(text: str | None) -> None:
+        """Set the simulated time from an ISO text, for this process and its children."""
+        if text:
+            clock.set_now(clock.parse(text))
+
+    @staticmethod
+    def now() -> datetime:
+        """Return the time commands act at."""
+        return clock.now()
+
+    @staticmethod
+    def moment(text: str | None) -> datetime | None:
+        """Read an ISO text as a time; None stays None."""
+        return clock.parse(text) if text else None
+
+    @staticmethod
+    def wall() -> datetime:
+        """Return the real time."""
+        return clock.wall()
+
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        return self.workspace.root.name
+
+    def do(self, verb: str, *arguments: Any, **options: Any) -> Any:
+        """Call a verb of core on this workspace.
+
+        Parameters
+        ----------
+        verb
+            Room and function, such as `data.ingest`; a test holds that every verb named in app exists.
+        arguments, options
+            Passed on after the workspace.
+        """
+        room, _, name = verb.rpartition(".")
+        return getattr(import_module(f"mlcycle.{room}"), name)(self.workspace, *arguments, **options)
+
+    def rows(self, sql: str, params: list[Any] | None = None) -> list[dict[str, Any]]:
+        """Ask the store one question."""
+        from mlcycle.store import Store
+
+        return Store(self.workspace).read(sql, params or [])
+
+    def sql(self, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Ask a user's question over the public views; nothing outside the store can be read."""
+        from mlcycle.store import Store
+
+        return Store(self.workspace).sql(query)
+
+    def table(self, name: str) -> list[dict[str, Any]]:
+        """Return the rows of one of `tables.TABLES`."""
+        from mlcycle_app.tables import TABLES
+
+        return self.rows(TABLES[name].sql)
+
+    def board(self) -> Board:
+        """Return the lifecycle board."""
+        from mlcycle.board import board
+
+        return board(self.workspace)
+
+    def panel(self) -> Panel:
+        """Return what the live panels draw."""
+        from mlcycle.monitor import panel
+
+        return panel(self.workspace)
+
+
+def free(verb: str, *arguments: Any, **options: Any) -> Any:
+    """Call a verb of core that needs no workspace, such as `design.init`."""
+    room, _, name = verb.rpartition(".")
+    return getattr(import_module(f"mlcycle.{room}"), name)(*arguments, **options)

@@ -1,0 +1,1 @@
+"""The eight views, one a phase. They never import each other."""

@@ -1,0 +1,1 @@
+"""Other tools' formats and protocols. Empty until the first bridge is built."""

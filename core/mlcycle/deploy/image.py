@@ -1,0 +1,127 @@
+"""Builds the image that serves one model version, or says plainly why it cannot."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import TYPE_CHECKING, Any
+
+from mlcycle import clock
+from mlcycle.declare import load
+from mlcycle.deploy import records
+from mlcycle.deploy.context import build_context, dockerfile
+from mlcycle.deploy.engine import base_image, connect
+from mlcycle.deploy.model import ImageResult
+from mlcycle.deploy.start import resolve_version
+from mlcycle.deploy.wheelhouse import find_wheels, requirements
+from mlcycle.errors import EngineError
+from mlcycle.workspace import Workspace
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.images import Image
+
+__all__ = ["build_image"]
+
+LOG_LINES = 4
+
+
+def build_image(workspace: Workspace, model: str | None = None, version: int | None = None) -> ImageResult:
+    """Build the image of a model version, with no network, from wheels and a base image that are here.
+
+    Parameters
+    ----------
+    model, version
+        The declared model and its champion unless said.
+
+    Returns
+    -------
+    ImageResult
+        With `built` False and the reason in `why_not` if there is no engine, no base image or no wheelhouse,
+        or if the build failed: a workspace without containers is as good as any other.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such model version.
+    """
+    model, version = resolve_version(workspace, model, version)
+    found = records.model_version(workspace, model, version)
+    tag = f"mlcycle/{_repository(model)}:{version}"
+    try:
+        client = connect()
+        try:
+            image = _build(client, workspace, found, tag)
+        finally:
+            client.close()
+    except EngineError as error:
+        return ImageResult(built=False, tag=tag, why_not=error.message, hint=error.hint)
+    digest, size = str(image.id), int(image.attrs.get("Size", 0))
+    _record(workspace, found, tag, digest, size)
+    return ImageResult(built=True, tag=tag, digest=digest, bytes=size)
+
+
+def _build(client: DockerClient, workspace: Workspace, found: dict[str, Any], tag: str) -> Image:
+    from docker.errors import APIError, BuildError, DockerException
+    from requests.exceptions import RequestException
+
+    flavour = found["format"]
+    wheels = find_wheels(workspace, flavour)
+    base = base_image(client, load(workspace).deploy.base_image)
+    text = dockerfile(base, requirements(flavour), _labels(found), _repository(found["model"]))
+    context = build_context(text, wheels, workspace.artifact(found["sha256"]))
+    try:
+        image, _ = client.images.build(
+            fileobj=io.BytesIO(context),
+            custom_context=True,
+            tag=tag,
+            rm=True,
+            # Else a failed build leaves its container behind.
+            forcerm=True,
+            pull=False,
+            # Proves that the wheelhouse is complete.
+            network_mode="none",
+        )
+    except BuildError as error:
+        said = [
+            line
+            for part in error.build_log
+            for line in str(part.get("stream", "")).splitlines()
+            if line.strip()
+        ]
+        tail = " / ".join([*said[-LOG_LINES:], str(error.msg)])
+        raise EngineError(f"the build on {base} failed: {tail}", hint="mlcycle images build") from error
+    except (APIError, DockerException, RequestException) as error:
+        raise EngineError(
+            f"the container engine broke the build off: {error}", hint="mlcycle images build"
+        ) from error
+    return image
+
+
+def _labels(found: dict[str, Any]) -> dict[str, str]:
+    return {
+        "org.opencontainers.image.title": str(found["model"]),
+        "org.opencontainers.image.version": str(found["version"]),
+        "mlcycle.package.sha256": str(found["sha256"]),
+        "mlcycle.run_id": str(found["run_id"]),
+    }
+
+
+def _record(workspace: Workspace, found: dict[str, Any], tag: str, digest: str, size: int) -> None:
+    from mlcycle.store import Store
+
+    with Store(workspace).transaction("images build") as transaction:
+        records.save_image(
+            transaction,
+            model=found["model"],
+            version=found["version"],
+            tag=tag,
+            digest=digest,
+            size=size,
+            built_at=clock.wall(),
+        )
+
+
+def _repository(model: str) -> str:
+    """A model's name as engines spell repositories: lower case, single separators."""
+    return re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-") or "model"

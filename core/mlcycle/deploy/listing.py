@@ -1,0 +1,45 @@
+"""Tells deployments as they are: what was written down, held against the process that is or is not there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mlcycle.deploy import processes, records
+from mlcycle.deploy.model import Deployment
+from mlcycle.errors import NotFoundError
+from mlcycle.workspace import Workspace
+
+__all__ = ["as_it_is", "find", "list_deployments", "unknown"]
+
+
+def list_deployments(workspace: Workspace) -> list[Deployment]:
+    """Return every deployment by name, `failed` where the server is gone without having been stopped."""
+    return [as_it_is(workspace, row) for row in records.deployments(workspace)]
+
+
+def find(workspace: Workspace, name: str) -> Deployment:
+    """Return one deployment as it is.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none of that name.
+    """
+    row = records.deployment(workspace, name)
+    if row is None:
+        raise unknown(name)
+    return as_it_is(workspace, row)
+
+
+def unknown(name: str) -> NotFoundError:
+    """Return the error for a name that no deployment carries."""
+    return NotFoundError(
+        f"there is no deployment {name!r}", hint="mlcycle deploy list, or mlcycle deploy start"
+    )
+
+
+def as_it_is(workspace: Workspace, row: Deployment) -> Deployment:
+    """Return the deployment with the state its process has now."""
+    if row.state != "running" or processes.is_ours(row.pid, row.deployment, workspace.journal):
+        return row
+    return replace(row, state="failed", why=f"its process {row.pid} is gone")

@@ -1,0 +1,55 @@
+"""Ends deployments. Stopping what does not run is no error."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mlcycle import clock
+from mlcycle.declare import load
+from mlcycle.deploy import processes, records
+from mlcycle.deploy.listing import as_it_is, unknown
+from mlcycle.deploy.model import Deployment
+from mlcycle.errors import UsageError
+from mlcycle.workspace import Workspace
+
+__all__ = ["stop", "stop_all"]
+
+
+def stop(workspace: Workspace, name: str | None = None) -> Deployment:
+    """End a deployment's server: requests in flight are finished, its journal is closed.
+
+    Parameters
+    ----------
+    name
+        Name of the deployment; `deployment` of deploy.yaml unless said.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no deployment of that name.
+    """
+    from mlcycle.store import Store
+
+    name = name or load(workspace).deploy.deployment
+    seen = records.deployment(workspace, name)
+    if seen is None:
+        raise unknown(name)
+    now = as_it_is(workspace, seen)
+    if now.kind != "process":
+        raise UsageError(f"deployment {now.deployment!r} is a {now.kind}, which is not ended from here")
+    if now.state == "stopped":
+        return seen
+    # Only while it is ours: the same id may belong to somebody else's process by now.
+    if now.state == "running" and now.pid is not None:
+        processes.end(now.pid)
+    new = replace(now, state="stopped", url=None, pid=None, why=None, since=clock.now())
+    with Store(workspace).transaction("deploy stop") as transaction:
+        return records.save_deployment(transaction, new, seen=seen)
+
+
+def stop_all(workspace: Workspace) -> list[Deployment]:
+    """End every deployment of the workspace that is not stopped."""
+    rows = records.deployments(workspace)
+    return [
+        stop(workspace, row.deployment) for row in rows if row.kind == "process" and row.state != "stopped"
+    ]

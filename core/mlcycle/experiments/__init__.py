@@ -1,0 +1,67 @@
+"""Experiments: runs, training, sweeps, comparison. Looked up when first used, so that logging stays light."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlcycle.experiments.artifacts import keep_bytes, read_artifact
+    from mlcycle.experiments.bootstrap import Paired, paired
+    from mlcycle.experiments.capture import run_command
+    from mlcycle.experiments.comparison import best, compare, list_runs, model_params, run_package, show
+    from mlcycle.experiments.evaluation import Scores, evaluate
+    from mlcycle.experiments.metrics import Measured, score
+    from mlcycle.experiments.model import Comparison, RunResult, RunRow, SweepResult, Trial
+    from mlcycle.experiments.sweeps import sweep
+    from mlcycle.experiments.tracking import Run, start_run
+    from mlcycle.experiments.training import train
+
+__all__ = [
+    "Comparison",
+    "Measured",
+    "Paired",
+    "Run",
+    "RunResult",
+    "RunRow",
+    "Scores",
+    "SweepResult",
+    "Trial",
+    "best",
+    "compare",
+    "evaluate",
+    "keep_bytes",
+    "list_runs",
+    "model_params",
+    "paired",
+    "read_artifact",
+    "run_command",
+    "run_package",
+    "score",
+    "show",
+    "start_run",
+    "sweep",
+    "train",
+]
+
+PLACES = {
+    "artifacts": ("keep_bytes", "read_artifact"),
+    "bootstrap": ("Paired", "paired"),
+    "capture": ("run_command",),
+    "comparison": ("best", "compare", "list_runs", "model_params", "run_package", "show"),
+    "evaluation": ("Scores", "evaluate"),
+    "metrics": ("Measured", "score"),
+    "model": ("Comparison", "RunResult", "RunRow", "SweepResult", "Trial"),
+    "sweeps": ("sweep",),
+    "tracking": ("Run", "start_run"),
+    "training": ("train",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in PLACES.items():
+        if name in names:
+            value = getattr(import_module(f"mlcycle.experiments.{module}"), name)
+            globals()[name] = value  # the next look-up does not come here
+            return value
+    raise AttributeError(f"module 'mlcycle.experiments' has no attribute {name!r}")

@@ -1,0 +1,101 @@
+"""Artifacts by content: a file is copied to `tmp/`, fsynced and renamed to its hash before any row names it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+from mlcycle.errors import CouldNot, DataError, UsageError
+from mlcycle.hashing import CHUNK, sha256_bytes
+from mlcycle.ids import new_id
+from mlcycle.workspace import Workspace
+
+__all__ = ["Kept", "keep_bytes", "keep_file", "read_artifact"]
+
+Kept = tuple[str, int]
+"""Hash and size in bytes."""
+
+
+def keep_file(workspace: Workspace, path: Path) -> Kept:
+    """Keep a copy of a file.
+
+    Raises
+    ------
+    UsageError
+        If the file cannot be read.
+    CouldNot
+        If the copy cannot be written; nothing is left behind.
+    """
+    try:
+        source = path.open("rb")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be kept: {error.strerror or error}") from error
+    with source:
+        return _keep(workspace, source)
+
+
+def keep_bytes(workspace: Workspace, content: bytes) -> Kept:
+    """Keep bytes as an artifact; the same bytes are kept once."""
+    if workspace.artifact(sha256_bytes(content)).is_file():
+        return sha256_bytes(content), len(content)
+    return _keep(workspace, io.BytesIO(content))
+
+
+def read_artifact(workspace: Workspace, sha256: str) -> bytes:
+    """Return the bytes of an artifact, which are still the ones that were kept.
+
+    Raises
+    ------
+    DataError
+        If the file is gone or has other bytes.
+    """
+    path = workspace.artifact(sha256)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"the artifact {path} cannot be read: {error.strerror or error}", hint="mlcycle doctor"
+        ) from error
+    if sha256_bytes(content) != sha256:
+        raise DataError(f"the artifact {path} is damaged: its bytes have another hash", hint="mlcycle doctor")
+    return content
+
+
+def _keep(workspace: Workspace, source: BinaryIO) -> Kept:
+    scratch = workspace.tmp / f"{new_id()}.artifact"
+    digest, size = hashlib.sha256(), 0
+    try:
+        workspace.tmp.mkdir(parents=True, exist_ok=True)
+        with scratch.open("xb") as copy:
+            while chunk := source.read(CHUNK):
+                digest.update(chunk)
+                copy.write(chunk)
+                size += len(chunk)
+            copy.flush()
+            os.fsync(copy.fileno())
+        sha256 = digest.hexdigest()
+        place = workspace.artifact(sha256)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        scratch.replace(place)
+        _sync_folder(place.parent)
+    except OSError as error:
+        raise CouldNot(
+            f"an artifact cannot be kept in {workspace.home}: {error.strerror or error}"
+        ) from error
+    finally:
+        scratch.unlink(missing_ok=True)
+    return sha256, size
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name survive a power cut, where folders can be synced at all."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

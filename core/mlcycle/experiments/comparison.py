@@ -1,0 +1,137 @@
+"""Reading runs back: lists, the best one, and several side by side."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from mlcycle.errors import NotFoundError, UsageError
+from mlcycle.experiments import records
+from mlcycle.experiments.artifacts import read_artifact
+from mlcycle.experiments.metrics import lower_is_better, standard
+from mlcycle.experiments.model import Comparison, Difference, RunRow
+from mlcycle.experiments.training import OF_OURS, PACKAGE
+from mlcycle.workspace import Workspace
+
+__all__ = ["best", "compare", "list_runs", "model_params", "run_package", "show"]
+
+MOST_RUNS = 100_000
+
+
+def list_runs(workspace: Workspace, *, experiment: str | None = None, limit: int = 1000) -> list[RunRow]:
+    """Return runs with params, last metrics and tags, the newest first."""
+    return records.runs(workspace, experiment=experiment, limit=limit)
+
+
+def show(workspace: Workspace, run: str) -> RunRow:
+    """Return the run of a name, an id, or an id's last digits.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none.
+    """
+    return records.run(workspace, run)
+
+
+def best(workspace: Workspace, metric: str | None = None, *, experiment: str | None = None) -> RunRow:
+    """Return the finished run with the best last value of a metric; of equals the oldest.
+
+    Parameters
+    ----------
+    metric
+        The declared sweep's own, or the declared task's first, if None.
+
+    Raises
+    ------
+    NotFoundError
+        If no finished run has a value of that metric.
+    """
+    metric = metric or _chosen_metric(workspace)
+    known = records.runs(workspace, experiment=experiment, limit=MOST_RUNS)
+    finished = [run for run in reversed(known) if run.status == "finished"]
+    measured = [run for run in finished if math.isfinite(run.metrics.get(metric, math.nan))]
+    if not measured:
+        names = ", ".join(sorted({name for run in finished for name in run.metrics}))
+        raise NotFoundError(
+            f"no finished run has the metric {metric!r}", hint=f"known: {names}" if names else "mlcycle train"
+        )
+    sign = 1.0 if lower_is_better(metric) else -1.0
+    return min(measured, key=lambda run: sign * run.metrics[metric])
+
+
+def compare(workspace: Workspace, runs: Sequence[str]) -> Comparison:
+    """Put runs side by side: params, metrics and what they read, those that differ marked.
+
+    Raises
+    ------
+    NotFoundError
+        If one is not there.
+    UsageError
+        If fewer than two are named.
+    """
+    if len(runs) < 2:
+        raise UsageError("comparing takes two runs or more", hint="mlcycle runs compare RUN RUN")
+    found = [records.run(workspace, run) for run in runs]
+    read = [records.inputs(workspace, run.run_id) for run in found]
+    rows = _rows("param", [run.params for run in found])
+    rows += _rows("metric", [run.metrics for run in found])
+    rows += _rows("input", read)
+    return Comparison(tuple(found), tuple(rows))
+
+
+def model_params(workspace: Workspace, run: str) -> tuple[str, dict[str, Any]]:
+    """Return the declared model a run fitted, and its estimator's params, so that it can be fitted again.
+
+    Raises
+    ------
+    UsageError
+        If the run did not come from `train`.
+    """
+    found = records.run(workspace, run)
+    if "model" not in found.params or "kind" not in found.params:
+        raise UsageError(f"run {found.name!r} was not made by mlcycle train", hint="mlcycle runs list")
+    params = {key: _value(text) for key, text in found.params.items() if key not in OF_OURS}
+    return found.params["model"], params
+
+
+def run_package(workspace: Workspace, run: str) -> tuple[RunRow, bytes]:
+    """Return a run and the model package it kept.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such run, or it kept none.
+    """
+    found = records.run(workspace, run)
+    sha256 = records.artifact(workspace, found.run_id, PACKAGE)
+    if sha256 is None:
+        raise NotFoundError(
+            f"run {found.name!r} kept no model package",
+            hint="mlcycle train or mlcycle sweep makes runs that do",
+        )
+    return found, read_artifact(workspace, sha256)
+
+
+def _chosen_metric(workspace: Workspace) -> str:
+    from mlcycle.declare import load
+
+    training = load(workspace).require_training()
+    return training.sweep.choose if training.sweep else standard(training.task)[0]
+
+
+def _rows(kind: str, sides: Sequence[dict[str, Any]]) -> list[Difference]:
+    rows = []
+    for key in sorted({key for side in sides for key in side}):
+        values = tuple(side.get(key) for side in sides)
+        rows.append(Difference(kind, key, values, any(value != values[0] for value in values)))
+    return rows
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

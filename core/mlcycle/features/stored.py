@@ -1,0 +1,136 @@
+"""Training sets and views as the store knows them: find one, read its rows, list what is declared."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from mlcycle import clock
+from mlcycle.declare import load
+from mlcycle.engines import local
+from mlcycle.engines.local import quote
+from mlcycle.errors import DataError, NotFoundError
+from mlcycle.features import records
+from mlcycle.features.build import definitions
+from mlcycle.features.compile import columns_of
+from mlcycle.features.model import FeatureRows, TrainingSet, ViewInfo
+from mlcycle.features.resolve import Kind, resolve_view
+from mlcycle.features.rows import read_rows
+from mlcycle.features.tables import opened
+from mlcycle.store import Store
+from mlcycle.workspace import Workspace
+
+__all__ = ["find", "list_training_sets", "list_views", "load_rows"]
+
+
+def list_training_sets(workspace: Workspace) -> list[TrainingSet]:
+    """Return all training sets, the newest first."""
+    return records.training_sets(Store(workspace), workspace)
+
+
+def find(workspace: Workspace, training_set: str | None = None) -> TrainingSet:
+    """Return a training set by its id, the end of its id, or its name (then the newest of it).
+
+    Without any, the newest that was built without looking ahead.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none.
+    """
+    known = list_training_sets(workspace)
+    if training_set is None:
+        found = [one for one in known if one.look_ahead is None]
+    else:
+        wanted = training_set.lower()
+        found = [one for one in known if one.training_set_id == wanted]
+        found = found or [one for one in known if len(wanted) >= 4 and one.training_set_id.endswith(wanted)]
+        found = found or [one for one in known if one.name == training_set]
+    if not found:
+        what = f"no training set is called {training_set}" if training_set else "there is no training set yet"
+        raise NotFoundError(what, hint="mlcycle features build")
+    return found[0]
+
+
+def load_rows(
+    workspace: Workspace,
+    training_set: str | None = None,
+    *,
+    split: Literal["train", "validation"] | None = None,
+) -> FeatureRows:
+    """Return the rows of a training set with their targets and their split, in the file's order.
+
+    Parameters
+    ----------
+    workspace
+        Where.
+    training_set
+        As `find` takes it.
+    split
+        Only these rows; all unless said.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such training set.
+    DataError
+        If its file is gone.
+    """
+    made = find(workspace, training_set)
+    if not made.path.is_file():
+        raise DataError(f"the rows of training set {made.name} are gone: {made.path.stem[:8]}", hint="mlcycle doctor")
+    with local.session(workspace) as session:
+        session.table("rows", [made.path])
+        own = [] if "row_id" in made.keys or "row_id" not in columns_of(session, "rows") else ["row_id"]
+        order = ", ".join(["as_of", *(quote(key) for key in made.keys), *own])
+        where = f" WHERE split = {local.literal(split)}" if split else ""
+        return read_rows(session, f"(FROM rows{where})", made.features, made.keys, order, targets=True)
+
+
+def list_views(workspace: Workspace) -> list[ViewInfo]:
+    """Return the declared views in their order.
+
+    The features of an SQL view are known once its tables have clean rows; until then it lists none.
+    """
+    declarations = load(workspace)
+    if declarations.features is None:
+        return []
+    features = declarations.features
+    versions = records.view_versions(Store(workspace))
+    defined = definitions(features)
+    hidden = _features_of_sql(workspace) if any(view.sql for view in features.views.values()) else {}
+    found = []
+    for name, view in features.views.items():
+        resolved = resolve_view(name, view, features, declarations.data)
+        version, sha256 = versions.get(name, (None, ""))
+        found.append(
+            ViewInfo(
+                name=name,
+                kind=_kind(resolved.kind, windows=bool(view.windows)),
+                table=view.table,
+                time=resolved.time,
+                known=resolved.known,
+                features=tuple([*view.features, *view.windows]) or hidden.get(name, ()),
+                version=version,
+                changed=version is not None and sha256 != defined[name][0],
+                description=view.description,
+                owner=view.owner,
+                tags=tuple(view.tags),
+            )
+        )
+    return found
+
+
+def _kind(kind: Kind, *, windows: bool) -> Literal["windows", "newest row", "timeless", "own row", "sql"]:
+    if kind == "events":
+        return "windows" if windows else "newest row"
+    return kind
+
+
+def _features_of_sql(workspace: Workspace) -> dict[str, tuple[str, ...]]:
+    with opened(workspace) as tables:
+        if not tables.complete:
+            return {}
+        found: dict[str, tuple[str, ...]] = {}
+        for feature in tables.compile(as_of=clock.now()).features:
+            found[feature.view] = (*found.get(feature.view, ()), feature.name)
+        return found

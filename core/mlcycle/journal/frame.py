@@ -1,0 +1,111 @@
+"""One line of the journal: 8 hex digits of CRC-32, a space, one JSON object, a newline.
+
+A payload that begins with `{"_segment":` is a control record (start, refused, end) of the segment itself
+and never reaches a table.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+
+__all__ = ["CONTROL", "LONGEST", "Parsed", "control", "encode", "frame", "parse"]
+
+CONTROL = b'{"_segment":'
+LONGEST = 1 << 20
+"""Bytes of the longest line that is written."""
+
+
+@dataclass
+class Parsed:
+    """What the whole lines of a piece of a segment hold."""
+
+    records: list[bytes] = field(default_factory=list)
+    """Payloads, JSON text, in the order written."""
+    controls: list[dict[str, Any]] = field(default_factory=list)
+    """Control records, decoded."""
+    bad: list[bytes] = field(default_factory=list)
+    """Lines whose checksum does not hold, without their newline."""
+    used: int = 0
+    """Bytes up to and with the last newline; what follows is a line not yet whole."""
+
+
+def encode(record: Mapping[str, object]) -> bytes:
+    """Return a record as one line of JSON.
+
+    Numbers that JSON lacks become the texts "NaN", "Infinity" and "-Infinity"; times become ISO 8601 in UTC
+    without a zone; UUIDs and paths become text; what cannot be text in UTF-8 becomes "?".
+
+    Raises
+    ------
+    TypeError
+        If a value is of a type that JSON cannot hold.
+    """
+    try:
+        text = json.dumps(record, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_plain)
+    except ValueError:
+        text = json.dumps(_finite(record), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "replace")
+
+
+def frame(payload: bytes) -> bytes:
+    """Return the line of a payload."""
+    return b"%08x %s\n" % (zlib.crc32(payload), payload)
+
+
+def control(what: str, **facts: object) -> bytes:
+    """Return the line of a control record."""
+    return frame(encode({"_segment": what, **facts}))
+
+
+def parse(chunk: bytes) -> Parsed:
+    """Take the whole lines of a piece of a segment apart; the piece begins at the start of a line."""
+    parsed = Parsed(used=chunk.rfind(b"\n") + 1)
+    for line in chunk[: parsed.used].split(b"\n")[:-1]:
+        payload = line[9:]
+        if not _whole(line, payload):
+            parsed.bad.append(line)
+        elif payload.startswith(CONTROL):
+            parsed.controls.append(json.loads(payload))
+        else:
+            parsed.records.append(payload)
+    return parsed
+
+
+def _whole(line: bytes, payload: bytes) -> bool:
+    try:
+        return line[8:9] == b" " and int(line[:8], 16) == zlib.crc32(payload)
+    except ValueError:
+        return False
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return (value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)).isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
+    item = getattr(value, "item", None)
+    if callable(item) and getattr(value, "ndim", None) == 0:
+        return item()
+    if type(value).__name__ == "UUID" or hasattr(value, "__fspath__"):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} cannot be written to the journal")
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if isinstance(value, str | int | None):
+        return value
+    if isinstance(value, float):
+        if math.isfinite(value):
+            return value
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return _finite(_plain(value))

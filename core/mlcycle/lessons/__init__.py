@@ -1,0 +1,1 @@
+"""The tour: stations, checks of what was really done, a sandbox. Nothing here yet."""

@@ -1,0 +1,47 @@
+"""What a model version has learnt from: its training set, how far it reaches, and which batches are in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from mlcycle.engines import local
+from mlcycle.retrain import records
+from mlcycle.retrain.model import TakenBatch
+from mlcycle.store import Store
+from mlcycle.workspace import Workspace
+
+__all__ = ["Learnt", "learnt", "untrained"]
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """The training set of a model version."""
+
+    training_set_id: str
+    run_id: str
+    versions: tuple[str, ...]
+    """Dataset versions it was built from."""
+    to: datetime | None
+    """Its newest spine time; None where the spine has no time."""
+
+
+def learnt(workspace: Workspace, model: str, version: int) -> Learnt | None:
+    """Return what a model version learnt from; None if it came from elsewhere and nothing is known."""
+    found = records.training_set_of(Store(workspace), model, version)
+    if found is None:
+        return None
+    newest = None
+    part = workspace.part(found["sha256"])
+    if part.exists():
+        with local.session(workspace) as session:
+            session.table("learnt", [part])
+            newest = session.one("SELECT max(as_of)::TIMESTAMP AS newest FROM learnt")["newest"]
+    return Learnt(found["training_set_id"], found["run_id"], tuple(found["dataset_versions"].values()), newest)
+
+
+def untrained(workspace: Workspace, champion: Learnt | None) -> list[TakenBatch]:
+    """Return the admitted batches that no model was trained on, the champion's own included, oldest first."""
+    store = Store(workspace)
+    known = set(records.learnt_batches(store, champion.versions, champion.to)) if champion else set()
+    return [batch for batch in records.untrained(store) if batch.batch_id not in known]

@@ -1,0 +1,185 @@
+"""The watchdog: new data in the inbox is ingested, checked and flagged as untrained.
+
+The library's observer only wakes us; what is taken is decided by looking at the files themselves, so that
+events lost, doubled or merged change nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from mlcycle import data, quality
+from mlcycle.errors import MlcycleError
+from mlcycle.retrain import inbox, records, trigger
+from mlcycle.retrain.inbox import Drop
+from mlcycle.retrain.model import Taken
+from mlcycle.store import Store
+from mlcycle.workspace import Workspace
+
+__all__ = ["SETTLE_S", "scan", "watch"]
+
+SETTLE_S = 1.0
+"""How long a drop must be left alone before it is taken."""
+LOOK_AGAIN_S = 5.0
+"""At most this long between two looks, whatever the observer says."""
+
+
+@dataclass
+class _Memory:
+    """What one watch has dealt with, so that it is not dealt with again until its bytes change."""
+
+    signatures: dict[str, object] = field(default_factory=dict)
+    contents: dict[str, str] = field(default_factory=dict)
+    waiting: set[str] = field(default_factory=set)
+
+
+def scan(workspace: Workspace, *, settle_s: float = SETTLE_S) -> list[Taken]:
+    """Take what lies in the inbox, once.
+
+    Drops that changed within `settle_s` seconds are looked at a second time after as long; those that are
+    still being written then are reported as waiting.
+    """
+    memory = _Memory()
+    found = _look(workspace, memory, settle_s)
+    waiting = [taken for taken in found if taken.outcome == "waiting"]
+    if not waiting:
+        return found
+    threading.Event().wait(settle_s)
+    memory.waiting.clear()
+    return [taken for taken in found if taken.outcome != "waiting"] + _look(workspace, memory, settle_s)
+
+
+def watch(
+    workspace: Workspace,
+    *,
+    on_event: Callable[[Taken], None] | None = None,
+    stop: threading.Event | None = None,
+    settle_s: float = SETTLE_S,
+) -> None:
+    """Take every drop in the inbox, those that lie there already first, until told to stop.
+
+    Parameters
+    ----------
+    on_event
+        Called in this thread with what became of each drop, `waiting` once a drop.
+    stop
+        Ends the watch within half a second; without it only an interrupt does.
+    settle_s
+        How long a drop must be left alone, seconds.
+    """
+    stop, memory = stop or threading.Event(), _Memory()
+    workspace.inbox.mkdir(exist_ok=True)
+    with _observer(workspace) as woken:
+        while not stop.is_set():
+            woken.clear()
+            for taken in _look(workspace, memory, settle_s):
+                if on_event is not None:
+                    on_event(taken)
+            until = time.monotonic() + (settle_s if memory.waiting else LOOK_AGAIN_S)
+            while not stop.is_set() and not woken.is_set() and time.monotonic() < until:
+                stop.wait(min(0.25, settle_s))
+
+
+@contextmanager
+def _observer(workspace: Workspace) -> Iterator[threading.Event]:
+    from watchdog.events import FileSystemEvent, FileSystemEventHandler
+    from watchdog.observers import Observer
+    from watchdog.observers.polling import PollingObserver
+
+    woken = threading.Event()
+
+    class Handler(FileSystemEventHandler):
+        def on_any_event(self, event: FileSystemEvent) -> None:
+            # Our own reading of a drop must not wake us.
+            if event.event_type not in ("opened", "closed_no_write"):
+                woken.set()
+
+    observer = Observer()
+    observer.schedule(Handler(), str(workspace.inbox), recursive=True)
+    try:
+        observer.start()
+    except OSError:
+        # The system has no watches left to give, or the file system has none.
+        observer = PollingObserver()
+        observer.schedule(Handler(), str(workspace.inbox), recursive=True)
+        observer.start()
+    try:
+        yield woken
+    finally:
+        observer.stop()
+        observer.join()
+
+
+def _look(workspace: Workspace, memory: _Memory, settle_s: float) -> list[Taken]:
+    found: list[Taken] = []
+    ready: list[Drop] = []
+    now = time.time()
+    present = inbox.drops(workspace.inbox)
+    memory.waiting &= {drop.name for drop in present}
+    for drop in present:
+        if memory.signatures.get(drop.name) == drop.signature and not drop.problem:
+            continue
+        if drop.problem:
+            if memory.signatures.get(drop.name) != drop.problem:
+                memory.signatures[drop.name] = drop.problem
+                found.append(Taken(drop.name, "refused", why=drop.problem, hint="copy the data itself into the inbox"))
+        elif drop.files and (not inbox.is_still(drop, now, settle_s) or inbox.is_written(drop.files)):
+            if drop.name not in memory.waiting:
+                memory.waiting.add(drop.name)
+                found.append(Taken(drop.name, "waiting", why=f"{drop.name} is still being written"))
+        elif drop.files:
+            ready.append(drop)
+    return found + _take(workspace, memory, ready)
+
+
+def _take(workspace: Workspace, memory: _Memory, ready: Sequence[Drop]) -> list[Taken]:
+    found = []
+    for drop in ready:
+        memory.waiting.discard(drop.name)
+        memory.signatures[drop.name] = drop.signature
+        try:
+            content = inbox.content_of(drop)
+            if memory.contents.get(drop.name) != content:
+                memory.contents[drop.name] = content
+                found.append(_ingest(workspace, drop))
+        except MlcycleError as error:
+            found.append(Taken(drop.name, "refused", why=error.message, hint=error.hint))
+        except OSError as error:
+            found.append(Taken(drop.name, "refused", why=f"{drop.name} cannot be read: {error.strerror or error}"))
+    return _check(workspace, found) if any(taken.batches for taken in found) else found
+
+
+def _ingest(workspace: Workspace, drop: Drop) -> Taken:
+    batches = data.ingest(workspace, drop.path)
+    taken = tuple(records.as_taken(batch) for batch in batches)
+    fresh = any(batch.state == "arrived" for batch in batches)
+    return Taken(drop.name, "taken" if fresh else "known", taken)
+
+
+def _check(workspace: Workspace, found: Sequence[Taken]) -> list[Taken]:
+    # All drops of a look are ingested before any is judged: their tables refer to each other.
+    why, hint, opened = "", "", None
+    try:
+        if any(taken.outcome == "taken" for taken in found):
+            quality.check(workspace)
+        opened = trigger.propose(workspace)
+    except MlcycleError as error:
+        why, hint = f"ingested, but not checked: {error.message}", error.hint
+    states = records.batches(Store(workspace), [batch.batch_id for taken in found for batch in taken.batches])
+    checked = []
+    for taken in found:
+        if taken.outcome != "taken":
+            checked.append(taken)
+            continue
+        batches = tuple(states[batch.batch_id] for batch in taken.batches)
+        refused = [batch.source for batch in batches if batch.state == "refused"]
+        if refused and not why:
+            why_here, hint_here = f"the quality checks refused {', '.join(refused)}", "mlcycle quality check"
+        else:
+            why_here, hint_here = why, hint
+        checked.append(replace(taken, batches=batches, why=why_here, hint=hint_here, trigger=opened))
+    return checked

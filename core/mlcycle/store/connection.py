@@ -1,0 +1,230 @@
+"""The one door to the store's file: a connection lives for one call, under our own lock, and never waits open.
+
+Inside a process connections are one at a time: DuckDB shares one instance for a path, whose settings
+(a locked configuration, no external access) would else leak into a neighbour's call.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from mlcycle.errors import Busy, CouldNot, WorkspaceError
+from mlcycle.journal import Turnstile
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from duckdb import DuckDBPyConnection
+
+    from mlcycle.workspace import Workspace
+
+    Params = Sequence[object] | Mapping[str, object]
+
+__all__ = [
+    "DamagedWal",
+    "bind",
+    "connect",
+    "exclusive",
+    "fetch",
+    "held_here",
+    "plain",
+    "shared",
+    "writable",
+]
+
+FORMAT = "v1.5.0"
+"""Storage format at creation: what other people's DuckDB 1.5 and later read."""
+NAP_S = 0.02
+HINT_DAMAGED = "mlcycle store restore, from a copy in .mlcycle/backup; keep this folder until it works"
+
+_one_at_a_time = threading.Lock()
+_here = threading.local()
+
+
+class DamagedWal(CouldNot):
+    """DuckDB refuses to replay its write-ahead log."""
+
+
+def writable(workspace: Workspace) -> bool:
+    """Whether this process may write to the workspace's own folder, or make it."""
+    home = workspace.home
+    return os.access(home if home.exists() else workspace.root, os.W_OK)
+
+
+def held_here() -> str:
+    """Return the home of the workspace whose store this thread holds; empty if none."""
+    return getattr(_here, "home", "")
+
+
+@contextmanager
+def exclusive(workspace: Workspace, timeout_s: float) -> Iterator[None]:
+    """Hold the store alone. No connection is opened yet.
+
+    Raises
+    ------
+    Busy
+        If it was not had in time.
+    """
+    workspace.home.mkdir(mode=0o700, exist_ok=True)
+    with _held(workspace, shared=False, timeout_s=timeout_s):
+        yield
+
+
+@contextmanager
+def shared(workspace: Workspace, timeout_s: float) -> Iterator[None]:
+    """Hold the store together with other readers; where nobody can write, without a lock."""
+    with _held(workspace, shared=True, timeout_s=timeout_s):
+        yield
+
+
+def connect(
+    path: Path, *, read_only: bool, timeout_s: float = 5.0, spill: Path | None = None
+) -> DuckDBPyConnection:
+    """Open the file. The caller holds the lock, and closes.
+
+    Raises
+    ------
+    Busy
+        If another program (not one of ours) has the file open for longer than the timeout.
+    DamagedWal
+        If the write-ahead log cannot be replayed.
+    WorkspaceError
+        If the file is damaged.
+    """
+    import duckdb  # 70 ms, and most commands that log need none
+
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+        "threads": "2",
+        "memory_limit": "1GB",
+        "temp_directory": str(spill) if spill else "",
+    }
+    if not read_only:
+        config["storage_compatibility_version"] = FORMAT
+    end = time.monotonic() + timeout_s
+    while True:
+        try:
+            connection = duckdb.connect(str(path), read_only=read_only, config=config)
+        except duckdb.Error as error:
+            text = str(error)
+            if "replaying WAL" in text:
+                raise DamagedWal(text) from error
+            if "lock" not in text and "used by another process" not in text:
+                raise damaged(path, text) from error
+            if time.monotonic() >= end:
+                raise Busy(
+                    f"another program has {path} open: {text.splitlines()[0]}",
+                    hint="close it there, or open a copy there",
+                ) from error
+            time.sleep(NAP_S)
+        else:
+            connection.execute("SET TimeZone = 'UTC'")
+            return connection
+
+
+def damaged(path: Path, text: str) -> WorkspaceError:
+    """Return the error that says the main file cannot be read."""
+    return WorkspaceError(f"{path} cannot be read: {text.splitlines()[0]}", hint=HINT_DAMAGED)
+
+
+def fetch(connection: DuckDBPyConnection, sql: str, params: Params = ()) -> list[dict[str, Any]]:
+    """Run one statement and return all its rows, with UUIDs as text."""
+    cursor = connection.execute(sql, bind(params))
+    names = [column[0] for column in cursor.description or ()]
+    kinds = [str(column[1]) for column in cursor.description or ()]
+    rows = cursor.fetchall()
+    turns = [(i, turn) for i, kind in enumerate(kinds) if (turn := _turn(kind)) is not None]
+    if not turns:
+        return [dict(zip(names, row, strict=True)) for row in rows]
+    found = []
+    for row in rows:
+        values = list(row)
+        for i, turn in turns:
+            values[i] = turn(values[i])
+        found.append(dict(zip(names, values, strict=True)))
+    return found
+
+
+def bind(params: Params) -> Any:
+    """Return parameters as DuckDB takes them: naive UTC times, Python's own numbers, text for paths."""
+    if isinstance(params, str) or not hasattr(params, "__len__"):
+        raise TypeError("parameters are a sequence or a mapping")
+    if hasattr(params, "items"):
+        return {key: plain(value) for key, value in params.items()}
+    return [plain(value) for value in params]
+
+
+def plain(value: object) -> object:
+    """Return a value with the types that the store knows."""
+    if isinstance(value, datetime):
+        return value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
+    if isinstance(value, str):
+        return str(value)
+    if value is None or isinstance(value, bool | int | float | date | bytes):
+        return value
+    if isinstance(value, UUID | Path):
+        return str(value)
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    item = getattr(value, "item", None)
+    return item() if callable(item) and getattr(value, "ndim", None) == 0 else value
+
+
+@contextmanager
+def _held(workspace: Workspace, *, shared: bool, timeout_s: float) -> Iterator[None]:
+    if held_here():
+        raise RuntimeError(f"this thread holds the store of {held_here()} already: use its transaction")
+    end = time.monotonic() + timeout_s
+    if not _one_at_a_time.acquire(timeout=max(0.0, timeout_s)):
+        raise Busy(
+            f"another thread of this process has held the store of {workspace.root} for longer than {timeout_s:g} s",
+            hint="try again",
+        )
+    try:
+        left = max(0.0, end - time.monotonic())
+        with Turnstile(workspace.home, shared=shared, timeout_s=left):
+            _here.home = str(workspace.home)
+            try:
+                yield
+            finally:
+                _here.home = ""
+    finally:
+        _one_at_a_time.release()
+
+
+def _turn(kind: str) -> Callable[[Any], Any] | None:
+    if kind == "UUID":
+        return lambda value: None if value is None else str(value)
+    if "UUID" in kind:
+        return _texts
+    return None
+
+
+def _texts(value: Any) -> Any:
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, list | tuple):
+        return [_texts(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _texts(item) for key, item in value.items()}
+    return value
+
+
+def _after_fork() -> None:
+    # The thread that held it does not exist in the child.
+    global _one_at_a_time  # noqa: PLW0603
+    _one_at_a_time = threading.Lock()
+    _here.home = ""
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

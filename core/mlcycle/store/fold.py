@@ -1,0 +1,218 @@
+"""Taking the journal into the tables: rows and offsets in one transaction, so that twice is once.
+
+Order matters and is what the tests kill: bad lines are kept, then rows and offsets commit, then a checkpoint
+puts them into the main file, and only then are finished segments deleted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from mlcycle import clock
+from mlcycle.hashing import sha256_bytes
+from mlcycle.journal.reader import BAD, Tail, claim, is_finished, segments
+from mlcycle.store.model import FoldReport
+from mlcycle.store.rules import STREAMS, of_stream
+from mlcycle.store.tail import ROLLUP, Loaded, load, loaded_name, offsets, tails
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from mlcycle.workspace import Workspace
+
+__all__ = ["STEP", "Hook", "fold", "pending", "remember"]
+
+STEP = 32 << 20
+"""Most bytes of journal taken while others wait."""
+KEEP_ROWS = timedelta(days=30)
+"""How long a deleted segment is remembered: a power cut may bring the file back, and it must not fold twice."""
+
+Hook = Callable[[str], None]
+
+_known: dict[str, dict[str, int]] = {}
+
+
+def pending(workspace: Workspace) -> bool:
+    """Whether the journal may hold what this process has not seen folded. Opens nothing."""
+    known = _known.get(str(workspace.home), {})
+    return any(
+        segment.size > known.get(segment.name, 0)
+        for segment in segments(workspace.journal)
+        if segment.stream in STREAMS
+    )
+
+
+def remember(workspace: Workspace, done: dict[str, int]) -> None:
+    """Note the offsets seen in the store, so that `pending` can tell."""
+    _known[str(workspace.home)] = done
+
+
+def fold(
+    connection: DuckDBPyConnection,
+    workspace: Workspace,
+    *,
+    limit: int | None = STEP,
+    hook: Hook = lambda _stage: None,
+) -> FoldReport:
+    """Fold what the journal holds, at most about `limit` bytes. The caller holds the store exclusively.
+
+    Parameters
+    ----------
+    connection
+        Open for writing, outside a transaction.
+    workspace
+        Whose journal.
+    limit
+        Bytes of journal; None takes all.
+    hook
+        Called with the name of each stage passed; for tests that die there.
+    """
+    done = offsets(connection)
+    # Before reading: a writer found gone now cannot append behind what is read.
+    finished = {segment.name for segment in segments(workspace.journal) if is_finished(segment)}
+    found, left = tails(workspace.journal, done, limit)
+    for tail in found:
+        if tail.whole and tail.torn and tail.segment.name in finished:
+            tail.parsed.bad.append(tail.torn)
+            tail.parsed.used += len(tail.torn)
+            tail.torn = b""
+    loads = [load(connection, stream, found, workspace.tmp) for stream in STREAMS]
+    loaded = [one for one in loads if one is not None]
+    bad = _bad_lines(found, loaded)
+    _keep_bad(workspace, bad)
+    ends = {tail.segment.name: tail.end for tail in found if tail.end > tail.start}
+    hook("before commit")
+    if ends:
+        _commit(connection, workspace, found, loaded, bad)
+    hook("after commit")
+    done.update(ends)
+    remember(workspace, done)
+    removed = _remove(connection, workspace, found, finished, done, hook)
+    hook("after unlink")
+    for one in loaded:
+        connection.execute(f"DROP TABLE {loaded_name(one.stream)}")
+    return FoldReport(sum(one.records for one in loaded), sum(map(len, bad.values())), removed, left)
+
+
+def _bad_lines(found: list[Tail], loaded: list[Loaded]) -> dict[str, list[bytes]]:
+    bad = {tail.segment.name: list(tail.parsed.bad) for tail in found if tail.parsed.bad}
+    for one in loaded:
+        for name, payload in one.bad:
+            bad.setdefault(name, []).append(payload)
+    return bad
+
+
+def _keep_bad(workspace: Workspace, bad: dict[str, list[bytes]]) -> None:
+    folder = workspace.journal / BAD
+    for name, lines in bad.items():
+        content = b"\n".join(lines) + b"\n"
+        folder.mkdir(exist_ok=True)
+        part = folder / f"{sha256_bytes(content)[:8]}-{name}.part"
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(part.with_suffix(""))
+
+
+def _commit(
+    connection: DuckDBPyConnection,
+    workspace: Workspace,
+    found: list[Tail],
+    loaded: list[Loaded],
+    bad: dict[str, list[bytes]],
+) -> None:
+    connection.execute("BEGIN")
+    try:
+        for one in loaded:
+            name = loaded_name(one.stream)
+            for rule in of_stream(one.stream):
+                columns = ", ".join(rule.columns)
+                connection.execute(f"INSERT INTO {rule.table} ({columns}) {rule.select(name)}")
+            if one.stream == "prediction":
+                _roll_up(connection)
+        _note(connection, workspace, found, bad)
+        connection.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(_transaction_error()):
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _roll_up(connection: DuckDBPyConnection) -> None:
+    rows = of_stream("prediction")[0].select(loaded_name("prediction"))
+    connection.execute(f"""
+        MERGE INTO rollup_1m AS r USING ({ROLLUP.format(source=rows)}) AS s
+        ON r.minute = s.minute AND r.deployment = s.deployment AND r.bucket = s.bucket
+        WHEN MATCHED THEN UPDATE SET n = r.n + s.n, errors = r.errors + s.errors
+        WHEN NOT MATCHED THEN INSERT (minute, deployment, bucket, n, errors)
+            VALUES (s.minute, s.deployment, s.bucket, s.n, s.errors)""")
+
+
+def _note(
+    connection: DuckDBPyConnection,
+    workspace: Workspace,
+    found: list[Tail],
+    bad: dict[str, list[bytes]],
+) -> None:
+    now = clock.wall()
+    for tail in found:
+        if tail.end == tail.start:
+            continue
+        name = tail.segment.name
+        refused = sum(
+            int(fact.get("n", 0)) for fact in tail.parsed.controls if fact.get("_segment") == "refused"
+        )
+        connection.execute(
+            """INSERT INTO segment (segment, stream, folded_to, bad, refused) VALUES (?, ?, ?, ?, ?)
+            ON CONFLICT DO UPDATE SET folded_to = excluded.folded_to,
+                bad = segment.bad + excluded.bad, refused = segment.refused + excluded.refused""",
+            [name, tail.segment.stream, tail.end, len(bad.get(name, ())), refused],
+        )
+    there = [segment.name for segment in segments(workspace.journal)]
+    connection.execute(
+        "UPDATE segment SET done_at = ? WHERE done_at IS NULL AND NOT list_contains(?::VARCHAR[], segment)",
+        [now, there],
+    )
+    connection.execute("DELETE FROM segment WHERE done_at < ?", [now - KEEP_ROWS])
+
+
+def _remove(
+    connection: DuckDBPyConnection,
+    workspace: Workspace,
+    found: list[Tail],
+    finished: set[str],
+    done: dict[str, int],
+    hook: Hook,
+) -> int:
+    read = {tail.segment.name for tail in found}
+    over = [
+        segment
+        for segment in segments(workspace.journal)
+        if segment.name in finished & read and segment.size <= done.get(segment.name, 0)
+    ]
+    if not over:
+        return 0
+    connection.execute("CHECKPOINT")
+    hook("after checkpoint")
+    removed = 0
+    for segment in over:
+        # Held while it goes: a writer that has just made the file must not lock it in between.
+        with claim(segment) as free:
+            gone = free and segment.path.stat().st_size <= done.get(segment.name, 0)
+            if gone and os.name != "nt":
+                segment.path.unlink()
+        if gone and os.name == "nt":  # there an open file cannot be deleted
+            segment.path.unlink(missing_ok=True)
+        removed += gone
+    return removed
+
+
+def _transaction_error() -> type[Exception]:
+    import duckdb
+
+    return duckdb.Error

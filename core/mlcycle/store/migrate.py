@@ -1,0 +1,261 @@
+"""Bringing a store's file into being, and up to the schema of this program; never back from a newer one."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from importlib import metadata, resources
+from typing import TYPE_CHECKING
+
+from mlcycle import clock
+from mlcycle.errors import WorkspaceError
+from mlcycle.ids import new_id
+from mlcycle.store.connection import DamagedWal, connect
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from duckdb import DuckDBPyConnection
+
+    from mlcycle.workspace import Workspace
+
+__all__ = ["Migration", "Outdated", "application", "check", "migrations", "open_for_writing", "views"]
+
+FOLDERS = ("journal", "data", "artifacts", "online", "tmp")
+
+
+class Outdated(Exception):
+    """The store is older than the program, or its views are: a signal between two openings, never shown."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(version)
+        self.version = version
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One numbered SQL file."""
+
+    version: int
+    name: str
+    text: str
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the text, as noted in the store."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+@cache
+def migrations() -> tuple[Migration, ...]:
+    """Return the migrations this program knows, in order."""
+    folder = resources.files("mlcycle.store") / "migrations"
+    files = [file for file in folder.iterdir() if file.name.endswith(".sql")]
+    found = [
+        Migration(int(file.name[:4]), file.name[5:-4], file.read_text(encoding="utf-8"))
+        for file in sorted(files, key=lambda file: file.name)
+    ]
+    return tuple(found)
+
+
+@cache
+def views() -> str:
+    """Return the SQL that makes the public views."""
+    return (resources.files("mlcycle.store") / "views.sql").read_text(encoding="utf-8")
+
+
+def application() -> str:
+    """Return the version of this program."""
+    try:
+        return metadata.version("mlcycle")
+    except metadata.PackageNotFoundError:
+        return "0"
+
+
+def check(connection: DuckDBPyConnection, known: tuple[Migration, ...] | None = None) -> int:
+    """Return the store's schema version.
+
+    Raises
+    ------
+    WorkspaceError
+        If it is newer than this program.
+    Outdated
+        If it is older, or if its views are not this program's.
+    """
+    newest = (known or migrations())[-1].version
+    version, made_by = _version(connection)
+    if version > newest:
+        raise WorkspaceError(
+            f"the store was made by mlcycle {made_by}; this is {application()}",
+            hint=f'pip install "mlcycle>={made_by}"',
+        )
+    if version < newest or _views_noted(connection) != _views_hash():
+        raise Outdated(version)
+    return version
+
+
+def open_for_writing(
+    workspace: Workspace, *, timeout_s: float = 5.0, known: tuple[Migration, ...] | None = None
+) -> DuckDBPyConnection:
+    """Open the store, made, mended and migrated as needed. The caller holds it exclusively, and closes.
+
+    Raises
+    ------
+    WorkspaceError
+        If the store is newer than this program, or damaged.
+    """
+    known = known or migrations()
+    for folder in FOLDERS:
+        (workspace.home / folder).mkdir(exist_ok=True)
+    if not workspace.database.exists():
+        _create(workspace, known)
+    connection = _recovered(workspace, timeout_s)
+    try:
+        check(connection, known)
+    except Outdated as old:
+        if old.version < known[-1].version:
+            # A copy taken while the file is open here would drop DuckDB's lock on it.
+            connection.execute("CHECKPOINT")
+            connection.close()
+            _set_aside(workspace, f"before-{known[-1].version:04d}")
+            connection = connect(workspace.database, read_only=False, timeout_s=timeout_s)
+        _migrate(connection, known, old.version)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _create(workspace: Workspace, known: tuple[Migration, ...]) -> None:
+    # Made under another name: a file that a killed process left half made would never open again.
+    path = workspace.tmp / f"new-{os.getpid()}.duckdb"
+    path.unlink(missing_ok=True)
+    connection = connect(path, read_only=False)
+    try:
+        _migrate(connection, known, 0)
+        facts = [("created_by", application()), ("created_at", clock.wall().isoformat())]
+        for key, value in facts:
+            connection.execute("INSERT INTO meta VALUES (?, ?)", [key, value])
+        connection.execute("CHECKPOINT")
+    finally:
+        connection.close()
+    path.replace(workspace.database)
+    ignore = workspace.home / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n")
+
+
+def _migrate(connection: DuckDBPyConnection, known: tuple[Migration, ...], version: int) -> None:
+    try:
+        for migration in known:
+            if migration.version <= version:
+                continue
+            connection.execute("BEGIN")
+            _run(connection, migration.text)
+            connection.execute(
+                "INSERT INTO schema_version VALUES (?, ?, ?, ?, ?)",
+                [migration.version, migration.name, migration.sha256, application(), clock.wall()],
+            )
+            connection.execute("COMMIT")
+        connection.execute("BEGIN")
+        lay_views(connection)
+        connection.execute("COMMIT")
+        connection.execute("CHECKPOINT")
+    except BaseException:
+        connection.close()
+        raise
+
+
+def lay_views(connection: DuckDBPyConnection) -> None:
+    """Make the persistent views anew and note which they are."""
+    from mlcycle.store.rules import RULES
+
+    old = connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
+    for (name,) in old:
+        connection.execute(f'DROP VIEW IF EXISTS "{name}"')
+    for rule in RULES:
+        connection.execute(f"CREATE VIEW live_{rule.table} AS SELECT * FROM {rule.table}")
+    _run(connection, views())
+    connection.execute("INSERT OR REPLACE INTO meta VALUES ('views_sha256', ?)", [_views_hash()])
+
+
+def lay_temporary_views(connection: DuckDBPyConnection) -> None:
+    """Make the public views for this connection only, over whatever live_* are to it."""
+    _run(connection, views().replace("CREATE VIEW ", "CREATE OR REPLACE TEMP VIEW "))
+
+
+def _run(connection: DuckDBPyConnection, text: str) -> None:
+    for statement in connection.extract_statements(text):
+        connection.execute(statement)
+
+
+def _version(connection: DuckDBPyConnection) -> tuple[int, str]:
+    row = connection.execute(
+        "SELECT version, app_version FROM schema_version ORDER BY version DESC LIMIT 1"
+    ).fetchone()
+    return (int(row[0]), str(row[1])) if row else (0, "")
+
+
+def _views_hash() -> str:
+    return hashlib.sha256(views().encode()).hexdigest()
+
+
+def _views_noted(connection: DuckDBPyConnection) -> str:
+    row = connection.execute("SELECT value FROM meta WHERE key = 'views_sha256'").fetchone()
+    return str(row[0]) if row else ""
+
+
+def _recovered(workspace: Workspace, timeout_s: float) -> DuckDBPyConnection:
+    try:
+        return connect(
+            workspace.database, read_only=False, timeout_s=timeout_s, spill=workspace.tmp / "spill"
+        )
+    except DamagedWal as error:
+        why = error.message
+    # Nothing acknowledged is in the log alone: the journal still has what was folded since the checkpoint,
+    # and commands are acknowledged after it.
+    wal = _wal(workspace)
+    kept = _free_name(workspace.home / "recovery", f"{_stamp(clock.wall())}-{wal.name}")
+    wal.replace(kept)
+    try:
+        connection = connect(
+            workspace.database, read_only=False, timeout_s=timeout_s, spill=workspace.tmp / "spill"
+        )
+    except WorkspaceError:
+        kept.replace(wal)
+        raise
+    connection.execute(
+        "INSERT INTO audit_log VALUES (?, ?, 'mlcycle', 'recover', ?, NULL, to_json(?))",
+        [new_id(), clock.wall(), f"recovery/{kept.name}", why.splitlines()[0]],
+    )
+    return connection
+
+
+def _wal(workspace: Workspace) -> Path:
+    return workspace.database.with_name(workspace.database.name + ".wal")
+
+
+def _set_aside(workspace: Workspace, name: str) -> None:
+    target = _free_name(workspace.home / "backup", f"{_stamp(clock.wall())}-{name}.duckdb")
+    part = target.with_suffix(".part")
+    shutil.copyfile(workspace.database, part)
+    with part.open("rb+") as file:
+        os.fsync(file.fileno())
+    part.replace(target)
+
+
+def _free_name(folder: Path, name: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    path, number = folder / name, 1
+    while path.exists():
+        number += 1
+        path = folder / f"{number}-{name}"
+    return path
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.strftime("%Y%m%dT%H%M%S")

@@ -1,0 +1,72 @@
+"""What the store tells others about itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["Finding", "FoldReport", "Health", "Report"]
+
+Level = Literal["note", "mend", "damaged"]
+
+
+@dataclass(frozen=True)
+class FoldReport:
+    """What one fold took from the journal."""
+
+    records: int = 0
+    """Records put into tables."""
+    bad: int = 0
+    """Lines set aside in `journal/bad`."""
+    removed: int = 0
+    """Segments deleted: finished, and folded to the last byte."""
+    left: int = 0
+    """Bytes that were seen and left for the next step."""
+
+    def __add__(self, other: FoldReport) -> FoldReport:
+        """Return both together; what is left is what the later one left."""
+        return FoldReport(
+            self.records + other.records, self.bad + other.bad, self.removed + other.removed, other.left
+        )
+
+
+@dataclass(frozen=True)
+class Health:
+    """How far the store is behind, and what it was not able to keep."""
+
+    backlog_bytes: int
+    """Bytes of journal not folded yet."""
+    segments: int
+    """Segments in the journal."""
+    bad_lines: int
+    """Lines set aside in the last 30 days."""
+    refused: int
+    """Records that writers reported as refused in the last 30 days, this process's included."""
+    holder: str
+    """Who holds the store exclusively now: pid and command; empty if nobody does."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that doctor saw."""
+
+    level: Level
+    """note: nothing to do; mend: `mlcycle doctor --mend` can; damaged: it cannot."""
+    what: str
+    """What is the matter, in one sentence."""
+    where: str
+    """A path inside the workspace or the name of a row."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that doctor saw, the worst first."""
+
+    findings: tuple[Finding, ...]
+    mended: tuple[Finding, ...] = ()
+    """What was put right before looking; empty if nothing was asked to be."""
+
+    @property
+    def exit_code(self) -> int:
+        """0 if healthy (notes are), 1 if something is to be mended or is damaged."""
+        return int(any(finding.level != "note" for finding in self.findings))

@@ -1,0 +1,98 @@
+"""A user's own SQL: one query, over the store alone, with everything outside it out of reach."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import threading
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from mlcycle.errors import UsageError
+from mlcycle.store.connection import damaged
+from mlcycle.store.migrate import views
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from duckdb import DuckDBPyConnection
+
+__all__ = ["DEADLINE_S", "run", "view_names"]
+
+DEADLINE_S = 10.0
+ALLOWED = ("SELECT", "EXPLAIN", "MULTI")
+"""Kinds of statement; MULTI is what PIVOT becomes, and the connection is read-only in any case."""
+ZONED = "TIMESTAMP WITH TIME ZONE"
+
+
+def view_names() -> list[str]:
+    """Return the names of the public views."""
+    return re.findall(r"CREATE VIEW (\w+)", views())
+
+
+def run(
+    connection: DuckDBPyConnection, text: str, *, path: Path, deadline_s: float = DEADLINE_S
+) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Run a user's query on a connection that is closed afterwards.
+
+    Raises
+    ------
+    UsageError
+        If it is not one query, reaches outside the store, is wrong, or takes longer than the deadline.
+    """
+    import duckdb
+
+    try:
+        statements = connection.extract_statements(text)
+        if len(statements) != 1 or statements[0].type.name not in ALLOWED:
+            raise UsageError(
+                "sql takes one query that only reads",
+                hint='mlcycle sql "SELECT * FROM runs"; changes have commands of their own',
+            )
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+        timer = threading.Timer(deadline_s, connection.interrupt)
+        timer.start()
+        try:
+            return _fetched(connection, statements[0].query.strip().rstrip(";"))
+        finally:
+            timer.cancel()
+            timer.join()
+    except duckdb.InterruptException as error:
+        raise UsageError(
+            f"the query took longer than {deadline_s:g} s, and others wait",
+            hint="ask for less, or ask a copy: mlcycle store backup",
+        ) from error
+    except duckdb.Error as error:
+        if "Corrupt database file" in str(error):
+            raise damaged(path, str(error)) from error
+        raise _explained(str(error)) from error
+
+
+def _fetched(connection: DuckDBPyConnection, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+    cursor = connection.execute(query)
+    described = cursor.description or ()
+    names = [str(column[0]) for column in described]
+    zoned = [name for name, column in zip(names, described, strict=True) if str(column[1]) == ZONED]
+    if zoned:
+        # Python has no time zones that DuckDB would use without another package: UTC without a zone.
+        columns = ", ".join(
+            f'"{name.replace(chr(34), chr(34) * 2)}"::TIMESTAMP AS "{name.replace(chr(34), chr(34) * 2)}"'
+            for name in dict.fromkeys(zoned)
+        )
+        cursor = connection.execute(f"SELECT * REPLACE ({columns}) FROM (\n{query}\n)")
+    rows = cursor.fetchall()
+    return names, [tuple(str(v) if isinstance(v, UUID) else v for v in row) for row in rows]
+
+
+def _explained(text: str) -> UsageError:
+    message = text.split("\n\n", maxsplit=1)[0].strip()
+    missing = re.search(r"(?:Table|View) with name (\S+) does not exist", text)
+    if missing:
+        near = difflib.get_close_matches(missing[1].lower(), view_names(), n=1, cutoff=0.0)
+        message = message.splitlines()[0]
+        hint = f"did you mean {near[0]}? The views are: {', '.join(view_names())}"
+        return UsageError(message, hint=hint)
+    if "disabled by configuration" in text or "locked" in text:
+        return UsageError(message, hint="sql reads the store and nothing else: no files, no settings")
+    return UsageError(message, hint='mlcycle sql "DESCRIBE runs" shows a view\'s columns')

@@ -1,0 +1,392 @@
+"""The store's face: append, fold, read, change. Nothing here keeps the file open between two calls."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from mlcycle.errors import Busy, CouldNot, WorkspaceError
+from mlcycle.journal import SegmentWriter
+from mlcycle.journal.reader import BAD
+from mlcycle.store.model import FoldReport, Health
+from mlcycle.store.transaction import Transaction
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from mlcycle.store.connection import Params
+    from mlcycle.workspace import Workspace
+
+__all__ = ["Store"]
+
+READ_WAIT_S = 10.0
+CHANGE_WAIT_S = 30.0
+FOLD_FIRST_WAIT_S = 0.2
+MOST_WRITERS = 64
+"""Segments that this process keeps open; beyond it the one used longest ago is closed."""
+
+_writers: OrderedDict[tuple[str, str], SegmentWriter] = OrderedDict()
+_writers_lock = threading.Lock()
+_inside = threading.local()
+
+
+class Store:
+    """The metadata of one workspace.
+
+    Parameters
+    ----------
+    workspace
+        Whose store. Nothing is opened or made; the first use does.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+
+    @classmethod
+    def create(cls, workspace: Workspace) -> Store:
+        """Make `.mlcycle/` and the store in it; where it is there, bring it up to this program's schema.
+
+        Raises
+        ------
+        WorkspaceError
+            If it was made by a newer program, is damaged, or the folder cannot be written.
+        Busy
+            If another process holds it.
+        """
+        store = cls(workspace)
+        with store._writing(CHANGE_WAIT_S):
+            return store
+
+    def append(self, stream: str, records: Sequence[Mapping[str, object]], *, sync: bool = False) -> bool:
+        """Write records to the journal; waits for nobody and needs no database.
+
+        Parameters
+        ----------
+        stream
+            `run`, `metric`, `prediction` or `sys`.
+        records
+            What `rules.STREAMS` lists for the stream.
+        sync
+            Whether to wait until the disk has them.
+
+        Returns
+        -------
+        bool
+            True once acknowledged: from then on no crash of this or another process loses them. False if
+            they were refused, which has been said on stderr.
+        """
+        return _writer(self.workspace, stream).append(records, sync=sync)
+
+    def read(self, sql: str, params: Params = ()) -> list[dict[str, Any]]:
+        """Run one query over tables and public views; every acknowledged record is seen.
+
+        Inside a transaction of the same thread the query sees the transaction's changes.
+
+        Parameters
+        ----------
+        sql
+            One SELECT.
+        params
+            Values for `?`, or a mapping for `$name`.
+
+        Returns
+        -------
+        list of dict
+            UUIDs and JSON as text, times as naive UTC, VARIANT as Python objects.
+
+        Raises
+        ------
+        Busy
+            If a process held the store exclusively for longer than 10 s.
+        WorkspaceError
+            If there is no store and none can be made, or it is newer or damaged.
+        """
+        inside = self._current()
+        if inside is not None:
+            return inside.rows(sql, params)
+        return self._read(sql, params, fold_first=True)
+
+    def look(self, sql: str, params: Params = ()) -> list[dict[str, Any]]:
+        """Read as `read` does, but leave the journal and the tables as they are: for doctor."""
+        return self._read(sql, params, fold_first=False)
+
+    @contextmanager
+    def transaction(self, action: str) -> Iterator[Transaction]:
+        """Change the store: alone, all or nothing, and in the main file when the block has been left.
+
+        Parameters
+        ----------
+        action
+            What is done, for the audit rows: `promote`, `ingest`.
+
+        Raises
+        ------
+        Busy
+            If the store was not to be had for 30 s.
+        CouldNot
+            If the change cannot be written; then nothing is changed.
+        """
+        from mlcycle.store.fold import fold
+
+        with self._writing(CHANGE_WAIT_S) as connection:
+            while fold(connection, self.workspace).left:
+                pass
+            connection.execute("BEGIN")
+            current = Transaction(connection, self.workspace, action)
+            _inside.current = (str(self.workspace.home), current)
+            try:
+                yield current
+                _commit(connection)
+            except BaseException:
+                _roll_back(connection)
+                raise
+            finally:
+                _inside.current = None
+
+    def fold(self, wait_s: float = FOLD_FIRST_WAIT_S) -> FoldReport | None:
+        """Take the journal into the tables, in steps between which others get their turn.
+
+        Returns
+        -------
+        FoldReport or None
+            None if the lock was not had in time, or the folder cannot be written.
+
+        Raises
+        ------
+        CouldNot
+            If the tables cannot be written; the journal then keeps what it has.
+        """
+        import duckdb
+
+        from mlcycle.store import fold as folding
+        from mlcycle.store.connection import writable
+
+        if self._current() is not None or not writable(self.workspace):
+            return None
+        total = FoldReport()
+        while True:
+            try:
+                with self._writing(wait_s) as connection:
+                    step = folding.fold(connection, self.workspace)
+            except Busy:
+                return total if total != FoldReport() else None
+            except (duckdb.Error, OSError) as error:
+                raise CouldNot(
+                    f"the journal could not be folded: {str(error).splitlines()[0]}",
+                    hint="look for free disk space, then mlcycle doctor",
+                ) from error
+            total = total + step
+            if not step.left or not (step.records or step.bad or step.removed):
+                return total
+
+    def sql(self, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Run a user's own query: one, that only reads, and reaches nothing but this store.
+
+        Returns
+        -------
+        tuple
+            Column names, and the rows.
+
+        Raises
+        ------
+        UsageError
+            With DuckDB's message, and the nearest view's name as a hint.
+        """
+        from mlcycle.store.query import run
+
+        with self._reading() as connection:
+            return run(connection, query, path=self.workspace.database)
+
+    def health(self) -> Health:
+        """Say how far the tables are behind the journal, and who holds the store. Folds nothing."""
+        from mlcycle.journal.locks import holder
+        from mlcycle.journal.reader import segments
+        from mlcycle.store.tail import offsets
+
+        there = segments(self.workspace.journal)
+        done: dict[str, int] = {}
+        row: dict[str, Any] = {}
+        if self.workspace.database.exists():
+            with contextlib.suppress(Busy), self._opened(FOLD_FIRST_WAIT_S) as connection:
+                done = offsets(connection)
+                row = _sums(connection)
+        who = holder(self.workspace.home)
+        with _writers_lock:
+            refused = sum(
+                writer.refused
+                for (home, _), writer in _writers.items()
+                if home == str(self.workspace.journal)
+            )
+        return Health(
+            backlog_bytes=sum(max(0, one.size - done.get(one.name, 0)) for one in there),
+            segments=len(there),
+            bad_lines=int(row.get("bad") or 0),
+            refused=max(int(row.get("refused") or 0), refused),
+            holder=f"pid {who.pid} ({who.command})" if who else "",
+        )
+
+    def _current(self) -> Transaction | None:
+        home, current = getattr(_inside, "current", None) or ("", None)
+        return current if home == str(self.workspace.home) else None
+
+    def _read(self, sql: str, params: Params, *, fold_first: bool) -> list[dict[str, Any]]:
+        import duckdb
+
+        from mlcycle.store.connection import damaged, fetch
+
+        with self._reading(fold_first=fold_first) as connection:
+            try:
+                return fetch(connection, sql, params)
+            except duckdb.Error as error:
+                if "Corrupt database file" in str(error):
+                    raise damaged(self.workspace.database, str(error)) from error
+                raise
+
+    @contextmanager
+    def _writing(self, timeout_s: float) -> Iterator[DuckDBPyConnection]:
+        from mlcycle.store.connection import exclusive, writable
+        from mlcycle.store.migrate import open_for_writing
+
+        if not writable(self.workspace):
+            raise WorkspaceError(f"{self.workspace.home} cannot be written")
+        with exclusive(self.workspace, timeout_s):
+            connection = open_for_writing(self.workspace)
+            try:
+                yield connection
+            finally:
+                connection.close()
+
+    @contextmanager
+    def _reading(self, *, fold_first: bool = True) -> Iterator[DuckDBPyConnection]:
+        from mlcycle.store.fold import pending
+
+        if fold_first and (not self.workspace.database.exists() or pending(self.workspace)):
+            # A full disk stops the fold, not the look: the tail is read instead.
+            with contextlib.suppress(CouldNot):
+                self.fold()
+        with self._opened(READ_WAIT_S) as connection:
+            self._lay_tail(connection)
+            yield connection
+
+    @contextmanager
+    def _opened(self, timeout_s: float) -> Iterator[DuckDBPyConnection]:
+        from mlcycle.store.connection import shared
+
+        for again in (True, False):
+            with shared(self.workspace, timeout_s):
+                connection = self._connect_to_read(again=again)
+                if connection is not None:
+                    try:
+                        yield connection
+                    finally:
+                        connection.close()
+                    return
+            # Only who may write can mend or migrate what a reader has found.
+            with self._writing(CHANGE_WAIT_S):
+                pass
+
+    def _connect_to_read(self, *, again: bool) -> DuckDBPyConnection | None:
+        from mlcycle.store.connection import DamagedWal, connect, writable
+        from mlcycle.store.migrate import Outdated, check, lay_temporary_views, migrations
+
+        path = self.workspace.database
+        if not path.exists():
+            if again and writable(self.workspace):
+                return None
+            raise WorkspaceError(f"{self.workspace.root} has no store", hint="mlcycle init")
+        try:
+            spill = self.workspace.tmp / "spill" if writable(self.workspace) else None
+            connection = connect(path, read_only=True, spill=spill)
+        except DamagedWal as error:
+            if again and writable(self.workspace):
+                return None
+            raise WorkspaceError(
+                f"{path} has a damaged log", hint="copy the workspace to where it can be written"
+            ) from error
+        try:
+            check(connection)
+        except Outdated as old:
+            if again and writable(self.workspace):
+                connection.close()
+                return None
+            if old.version < migrations()[-1].version:
+                connection.close()
+                raise WorkspaceError(
+                    f"{path} was made by an older mlcycle and cannot be brought up to date here",
+                    hint="copy the workspace to where it can be written",
+                ) from old
+            lay_temporary_views(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _lay_tail(self, connection: DuckDBPyConnection) -> None:
+        from mlcycle.store.fold import remember
+        from mlcycle.store.migrate import lay_temporary_views
+        from mlcycle.store.rules import STREAMS
+        from mlcycle.store.tail import load, offsets, shadow, tails
+
+        done = offsets(connection)
+        remember(self.workspace, done)
+        found, _ = tails(self.workspace.journal, done)
+        loads = [load(connection, stream, found, self.workspace.tmp) for stream in STREAMS]
+        streams = [one.stream for one in loads if one is not None]
+        if streams:
+            shadow(connection, streams)
+            lay_temporary_views(connection)
+
+
+def _writer(workspace: Workspace, stream: str) -> SegmentWriter:
+    if stream == BAD:
+        raise ValueError(f"no stream may be called {BAD}")
+    key = (str(workspace.journal), stream)
+    with _writers_lock:
+        writer = _writers.get(key)
+        if writer is None:
+            writer = _writers[key] = SegmentWriter(workspace.journal, stream)
+            if len(_writers) > MOST_WRITERS:
+                _writers.popitem(last=False)[1].close()
+        _writers.move_to_end(key)
+        return writer
+
+
+def _close_writers() -> None:
+    with _writers_lock:
+        for writer in _writers.values():
+            writer.close()
+        _writers.clear()
+
+
+atexit.register(_close_writers)
+
+
+def _commit(connection: DuckDBPyConnection) -> None:
+    import duckdb
+
+    try:
+        connection.execute("COMMIT")
+        connection.execute("CHECKPOINT")
+    except duckdb.Error as error:
+        raise CouldNot(
+            f"the change could not be written: {str(error).splitlines()[0]}",
+            hint="look for free disk space, then try again",
+        ) from error
+
+
+def _roll_back(connection: DuckDBPyConnection) -> None:
+    import duckdb
+
+    with contextlib.suppress(duckdb.Error):
+        connection.execute("ROLLBACK")
+
+
+def _sums(connection: DuckDBPyConnection) -> dict[str, Any]:
+    from mlcycle.store.connection import fetch
+
+    return fetch(connection, "SELECT sum(bad) AS bad, sum(refused) AS refused FROM segment")[0]

@@ -1,0 +1,129 @@
+"""One short change of the store: a transaction under the exclusive lock, with its audit rows."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mlcycle import clock
+from mlcycle.errors import NotFoundError
+from mlcycle.ids import new_id
+from mlcycle.journal.frame import encode
+from mlcycle.store.connection import bind, fetch, plain
+from mlcycle.store.tail import read_json, scratch
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from mlcycle.store.connection import Params
+    from mlcycle.workspace import Workspace
+
+__all__ = ["Transaction", "user"]
+
+DOCUMENTS = ("JSON", "VARIANT")
+
+
+class Transaction:
+    """What may be done between BEGIN and COMMIT. Made by `Store.transaction` alone.
+
+    Keep it short: nobody can read or write meanwhile.
+    """
+
+    def __init__(self, connection: DuckDBPyConnection, workspace: Workspace, action: str) -> None:
+        self._connection, self._workspace, self._action = connection, workspace, action
+
+    def execute(self, sql: str, params: Params = ()) -> None:
+        """Run one statement."""
+        self._connection.execute(sql, bind(params)).fetchall()
+
+    def rows(self, sql: str, params: Params = ()) -> list[dict[str, Any]]:
+        """Run one query and return all rows; UUIDs and JSON as text, VARIANT as Python objects."""
+        return fetch(self._connection, sql, params)
+
+    def one(self, sql: str, params: Params = ()) -> dict[str, Any] | None:
+        """Return the first row of a query, or None."""
+        found = self.rows(sql, params)
+        return found[0] if found else None
+
+    def insert(self, table: str, rows: Sequence[Mapping[str, object]]) -> int:
+        """Add rows in bulk and return how many.
+
+        Parameters
+        ----------
+        table
+            The table's name.
+        rows
+            Column name to value. Columns that no row names take their default; those that only some name
+            are NULL in the others. JSON columns take JSON text, or mappings and lists.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such table or column.
+        """
+        if not rows:
+            return 0
+        kinds = self._kinds(table)
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        if unknown := [name for name in names if name not in kinds]:
+            raise NotFoundError(f"table {table} has no column {unknown[0]}")
+        lines = [_line(row, kinds) for row in rows]
+        with scratch(lines, self._workspace.tmp) as path:
+            source = read_json(path, {name: _read_as(kinds[name]) for name in names})
+            values = ", ".join(_value(name, kinds[name]) for name in names)
+            columns = ", ".join(f'"{name}"' for name in names)
+            self._connection.execute(
+                f'INSERT INTO "{table}" ({columns}) SELECT {values} FROM {source}'
+            ).fetchall()
+        return len(rows)
+
+    def audit(self, object: str, *, before: object = None, after: object = None) -> None:  # noqa: A002
+        """Note who did this transaction's action to what, and how it was before and after."""
+        self._connection.execute(
+            "INSERT INTO audit_log VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [new_id(), clock.wall(), user(), self._action, object, _document(before), _document(after)],
+        ).fetchall()
+
+    def _kinds(self, table: str) -> dict[str, str]:
+        found = self._connection.execute(
+            "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? AND NOT internal",
+            [table],
+        ).fetchall()
+        if not found:
+            raise NotFoundError(f"the store has no table {table}")
+        return dict(found)
+
+
+def user() -> str:
+    """Return the name of who runs this process."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
+
+
+def _line(row: Mapping[str, object], kinds: Mapping[str, str]) -> bytes:
+    return encode({name: _written(value, kinds[name]) for name, value in row.items()}) + b"\n"
+
+
+def _written(value: object, kind: str) -> object:
+    if kind in DOCUMENTS:
+        return value if isinstance(value, str) or value is None else encode({"": value})[4:-1].decode()
+    return plain(value)
+
+
+def _read_as(kind: str) -> str:
+    return "VARCHAR" if kind in DOCUMENTS else "TIMESTAMPTZ" if kind == "TIMESTAMP" else kind
+
+
+def _value(name: str, kind: str) -> str:
+    if kind == "VARIANT":
+        return f'"{name}"::JSON::VARIANT'
+    return f'"{name}"::{kind}' if _read_as(kind) != kind else f'"{name}"'
+
+
+def _document(value: object) -> str | None:
+    return None if value is None else json.dumps(json.loads(encode({"": value}))[""])

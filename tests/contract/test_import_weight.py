@@ -1,0 +1,39 @@
+"""What light paths load, by looking at `sys.modules` in a fresh interpreter: a static graph cannot see that."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+_HEAVY = ("duckdb", "polars", "sklearn", "textual")
+_LIGHT_PATHS = {
+    "import mlcycle": "import mlcycle",
+    "mlcycle --version": "import sys; sys.argv = ['mlcycle', '--version']; from mlcycle_app.main import main; main()",
+    "mlcycle --help": "import sys; sys.argv = ['mlcycle', '--help']; from mlcycle_app.main import main; main()",
+    "the model server": "import mlcycle.serving.__main__, mlcycle.serving.app, mlcycle.serving.runtime",
+}
+
+
+@pytest.mark.parametrize("path", _LIGHT_PATHS)
+def test_light_paths_load_no_heavy_library(path: str) -> None:
+    probe = (
+        "import atexit, sys\n"
+        f"atexit.register(lambda: print('loaded', *sorted(set({_HEAVY!r}) & set(sys.modules)), file=sys.stderr))\n"
+        + _LIGHT_PATHS[path]
+    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[-1] == "loaded"
+
+
+def test_the_journal_loads_the_standard_library_alone() -> None:
+    probe = (
+        "import sys; before = set(sys.modules)\n"
+        "import mlcycle.journal\n"
+        "new = {name.split('.')[0] for name in set(sys.modules) - before}\n"
+        "print(*sorted(new - set(sys.stdlib_module_names) - {'mlcycle'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

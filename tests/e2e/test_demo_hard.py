@@ -1,0 +1,87 @@
+"""The demo under hard treatment: watched by others, killed, and pointed at somebody's folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.e2e.conftest import COMMAND, mlcycle
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+
+def test_status_and_sql_in_a_loop_beside_the_demo_never_see_an_error(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    demo = subprocess.Popen([*COMMAND, "demo", "--headless", "--json", "--dir", str(folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    complaints: list[str] = []
+    looks = 0
+    while demo.poll() is None:
+        if not (folder / ".mlcycle" / "store.duckdb").exists():
+            continue
+        for words in (["status"], ["sql", "SELECT count(*) AS n FROM predictions"]):
+            done = mlcycle(*words, folder=folder)
+            looks += 1
+            if done.returncode != 0:
+                complaints.append(done.stderr)
+    _, errors = demo.communicate()
+    assert demo.returncode == 0, errors
+    assert complaints == []
+    assert looks > 5
+
+
+MOMENTS = {
+    "while data is read": "batches",
+    "while models are fitted": "runs",
+    "after the first promotion": "aliases",
+    "while predictions are served": "predictions",
+    "after drift was seen": "alerts",
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_after_kill_9_doctor_mends_and_is_then_content(tmp_path: Path, moment: str) -> None:
+    folder = tmp_path / "demo"
+    demo = subprocess.Popen(
+        [*COMMAND, "demo", "--headless", "--json", "--dir", str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    wait_for_rows(folder, MOMENTS[moment], demo)
+    children = psutil.Process(demo.pid).children(recursive=True)
+    os.kill(demo.pid, signal.SIGKILL)
+    demo.wait()
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert alive == [], "a process outlived the demo"
+    mended = mlcycle("doctor", "--mend", folder=folder)
+    assert mended.returncode == 0, mended.stdout + mended.stderr
+    second = mlcycle("doctor", "--json", folder=folder)
+    assert second.returncode == 0, second.stdout
+    assert json.loads(second.stdout)["healthy"] is True
+    assert mlcycle("status", folder=folder).returncode == 0
+
+
+def test_the_demo_leaves_a_folder_with_somebodys_files_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine", encoding="utf-8")
+    done = mlcycle("demo", "--headless", "--dir", tmp_path)
+    assert done.returncode == 2
+    assert "left alone" in done.stderr and "--dir" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def wait_for_rows(folder: Path, view: str, demo: subprocess.Popen[bytes]) -> None:
+    """Return as soon as a public view has a row; the demo must still be going."""
+    pause = threading.Event()
+    end = time.monotonic() + 240
+    while time.monotonic() < end and demo.poll() is None:
+        if (folder / ".mlcycle" / "store.duckdb").exists():
+            done = mlcycle("sql", "--json", f"SELECT count(*) AS n FROM {view}", folder=folder)
+            if done.returncode == 0 and json.loads(done.stdout)[0]["n"] > 0:
+                return
+        pause.wait(0.05)
+    pytest.fail(f"the demo ended before {view} had a row")

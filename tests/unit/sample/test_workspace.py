@@ -1,0 +1,99 @@
+"""The sample as a workspace: its own folder, its declarations, and nobody else's files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+import yaml
+
+from mlcycle.declare import model
+from mlcycle.errors import UsageError
+from mlcycle_sample import expected
+from mlcycle_sample.workspace import MANIFEST, MARKER, claim, is_ours, write_declarations, write_workspace
+
+_FILES = {
+    "mlcycle.yaml": model.Product,
+    "design.yaml": model.Design,
+    "data.yaml": model.Data,
+    "features.yaml": model.Features,
+    "training.yaml": model.Training,
+    "deploy.yaml": model.Deploy,
+    "monitor.yaml": model.Monitor,
+}
+
+
+def test_a_workspace_has_declarations_history_and_drops_aside(tmp_path: Path) -> None:
+    seen: list[float] = []
+    manifest = write_workspace(tmp_path / "w", 3, lambda share, _: seen.append(share))
+    folder = tmp_path / "w"
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
+    assert all((folder / name).is_file() for name in (*_FILES, MARKER, MANIFEST, ".gitignore"))
+    data = msgspec.convert(yaml.safe_load((folder / "data.yaml").read_text()), model.Data)
+    assert all((folder / source.path).is_file() for source in data.sources.values())
+    assert (folder / "drops/2026-01/customers.csv").is_file()
+    assert list((folder / "inbox").iterdir()) == []
+    assert data.sources.keys() <= manifest["history"].keys()
+
+
+def test_every_declaration_fits_the_grammar(tmp_path: Path) -> None:
+    written = write_declarations(tmp_path)
+    assert {path.name for path in written if path.parent == tmp_path} == set(_FILES)
+    for name, kind in _FILES.items():
+        msgspec.convert(yaml.safe_load((tmp_path / name).read_text()), kind)
+    for path in (tmp_path / "checks").iterdir():
+        msgspec.convert(yaml.safe_load(path.read_text()), model.Checks)
+
+
+def test_each_defect_of_the_manifest_has_a_check_of_its_name(tmp_path: Path) -> None:
+    write_declarations(tmp_path)
+    names = set()
+    for path in (tmp_path / "checks").iterdir():
+        checks = msgspec.convert(yaml.safe_load(path.read_text()), model.Checks)
+        dimensions = (checks.consistency, checks.completeness, checks.timeliness, checks.accuracy)
+        names |= {check.name for dimension in dimensions for check in dimension}
+    assert set(expected.DEFECTS) <= names
+
+
+def test_six_requirements_stand_in_five_roles(tmp_path: Path) -> None:
+    write_declarations(tmp_path)
+    design = msgspec.convert(yaml.safe_load((tmp_path / "design.yaml").read_text()), model.Design)
+    limits = {row.id: (row.role, row.comparison, row.value, tuple(row.phases)) for row in design.requirements}
+    assert limits == {
+        "auc": ("data scientist", ">=", 0.78, ("gate", "monitor", "retrain")),
+        "recall_at_20": ("business", ">=", 0.50, ("gate", "monitor", "retrain")),
+        "region_gap": ("compliance", "<=", 0.25, ("gate",)),
+        "latency_p95": ("operations", "<=", 50, ("gate", "monitor")),
+        "contact_budget": ("business", "<=", 1200, ("gate", "monitor")),
+        "session_freshness": ("subject expert", "<=", 3, ("data", "monitor")),
+    }
+
+
+def test_claim_leaves_a_folder_with_other_files_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("three years of work")
+    with pytest.raises(UsageError, match="left alone"):
+        claim(tmp_path)
+    assert (tmp_path / "thesis.txt").read_text() == "three years of work"
+    assert not is_ours(tmp_path)
+
+
+def test_claim_refuses_a_file_in_the_folders_place(tmp_path: Path) -> None:
+    (tmp_path / "note").write_text("")
+    with pytest.raises(UsageError, match="is a file"):
+        claim(tmp_path / "note")
+
+
+def test_claim_empties_its_own_folder_and_follows_no_link_out_of_it(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "keep.txt").write_text("kept")
+    folder = tmp_path / "demo"
+    claim(folder)
+    (folder / "data" / "history").mkdir(parents=True)
+    (folder / "data" / "history" / "old.csv").write_text("")
+    (folder / "link").symlink_to(outside)
+    claim(folder)
+    assert [entry.name for entry in folder.iterdir()] == [MARKER]
+    assert (outside / "keep.txt").read_text() == "kept"
