@@ -1,19 +1,20 @@
 # mlcycle itself in an image, for a class or a server. (Images of models are another thing: `mlcycle images build`.)
 #
-#   docker build -t mlcycle .
-#   docker run --rm -it -v "$PWD:/work" --user "$(id -u):$(id -g)" mlcycle            the UI on the current folder
-#   docker run --rm -it mlcycle demo                                                  the demo, gone afterwards
+#   make image                                                                 builds it as `mlcycle`
+#   docker run --rm -it mlcycle demo                                           the demo, gone afterwards
+#   docker run --rm -it -v "$PWD:/work" --user "$(id -u):$(id -g)" mlcycle     the UI on the current folder
 #
-# Without a registry, give a base image the engine already has: --build-arg BASE=local/python-base:bookworm.
+# Without a registry, name a base image the engine already has; without an index, use the wheels that `make image` lays
+# into build/wheels:  make image BASE=local/python-base:bookworm OFFLINE=1
 ARG BASE=python:3.11-slim
 
 FROM ${BASE} AS build
 WORKDIR /src
-COPY pyproject.toml README.md ./
-COPY core core
-COPY app app
-COPY sample_data sample_data
-RUN python3 -m venv /opt/mlcycle && /opt/mlcycle/bin/pip install --no-cache-dir .
+COPY . .
+# Empty is off; 1 installs from build/wheels alone.
+ARG PIP_NO_INDEX=
+RUN mkdir -p build/wheels && python3 -m venv /opt/mlcycle \
+    && /opt/mlcycle/bin/pip install --no-cache-dir --find-links build/wheels .
 
 FROM ${BASE}
 COPY --from=build /opt/mlcycle /opt/mlcycle

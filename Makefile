@@ -5,13 +5,14 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+FETCH_WHEELS := $(BIN)/python -c 'from mlcycle.deploy import wheelhouse as w; print(len(w.fetch(w.default_folder())), "wheels in", w.default_folder())'
 
 # Several threads in OpenMP spin against each other and against busy neighbours; small fits are faster with one.
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench reference wheelhouse clean distclean
+.PHONY: help install demo test check bench reference wheelhouse image clean distclean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -25,6 +26,7 @@ $(STAMP): pyproject.toml
 	@$(BIN)/python -c '' 2>/dev/null && $(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) || { echo "make: $(PYTHON) cannot make a virtual environment; Debian: apt-get install python3-venv" >&2; exit 3; }
 	@echo "installing mlcycle and what it needs into $(VENV) (800 MB, a minute or two)"
 	@$(BIN)/python -m pip install -qq --progress-bar off --editable '.[dev]'
+	@$(FETCH_WHEELS) >/dev/null || echo "no wheelhouse: everything but images will work; try later: make wheelhouse" >&2
 	@$(BIN)/mlcycle --version
 	@touch $(STAMP)
 
@@ -47,11 +49,12 @@ bench: install ## measure the budgets in CPU seconds; prints, never fails on a n
 reference: install ## write docs/reference/ from the commands' help and the store's views
 	@$(BIN)/python docs/make_reference.py
 
-wheelhouse: install ## wheels for an offline machine, in dist/wheelhouse
-	@mkdir -p dist/wheelhouse
-	@$(BIN)/python -m hatchling build -t wheel -d dist/wheelhouse
-	@$(BIN)/python -m pip download --quiet --progress-bar off --dest dist/wheelhouse dist/wheelhouse/mlcycle-*.whl
-	@echo "dist/wheelhouse: on the other machine, pip install --no-index --find-links dist/wheelhouse mlcycle"
+wheelhouse: install ## fetch the wheels that images of models are built from, as make install does
+	@$(FETCH_WHEELS)
+
+image: install ## build the tool's own image; BASE=IMAGE and OFFLINE=1 for machines without registry and index
+	@$(if $(OFFLINE),$(BIN)/python -m pip download -qq --progress-bar off --dest build/wheels . 'hatchling>=1.27')
+	docker build $(if $(BASE),--build-arg BASE=$(BASE)) $(if $(OFFLINE),--build-arg PIP_NO_INDEX=1) --tag mlcycle .
 
 clean: ## delete what tests and builds left
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

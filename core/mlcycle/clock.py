@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from mlcycle.errors import UsageError
 
-__all__ = ["VARIABLE", "now", "parse", "set_now", "wall"]
+__all__ = ["VARIABLE", "is_simulated", "now", "parse", "set_now", "wall"]
 
 VARIABLE = "MLCYCLE_NOW"
 """The environment variable by which a simulated now reaches child processes."""
@@ -27,6 +27,11 @@ def now() -> datetime:
     """Return the simulated time if one is set, else the real one; naive UTC."""
     text = os.environ.get(VARIABLE)
     return parse(text) if text else wall()
+
+
+def is_simulated() -> bool:
+    """Tell whether a simulated time is set."""
+    return bool(os.environ.get(VARIABLE))
 
 
 def set_now(moment: datetime | None) -> None:

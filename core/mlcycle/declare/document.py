@@ -223,7 +223,7 @@ class _Composer:
         if text in _CONSTANTS:
             return _CONSTANTS[text]
         if _INTEGER.fullmatch(text):
-            if len(text) > 19 or not -(2**63) <= int(text) < 2**63:
+            if len(text) > 20 or not -(2**63) <= int(text) < 2**63:
                 raise self.error(event, "the number does not fit 64 bits", hint="quote it if it is text")
             return int(text)
         if _NOT_FINITE.fullmatch(text):

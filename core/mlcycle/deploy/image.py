@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mlcycle import clock
 from mlcycle.declare import load
@@ -12,14 +12,16 @@ from mlcycle.deploy import records
 from mlcycle.deploy.context import build_context, dockerfile
 from mlcycle.deploy.engine import base_image, connect
 from mlcycle.deploy.model import ImageResult
-from mlcycle.deploy.start import resolve_version
 from mlcycle.deploy.wheelhouse import find_wheels, requirements
+from mlcycle.deploy.which import which
 from mlcycle.errors import EngineError
 from mlcycle.workspace import Workspace
 
 if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.images import Image
+
+    from mlcycle.models import ModelVersion
 
 __all__ = ["build_image"]
 
@@ -45,9 +47,8 @@ def build_image(workspace: Workspace, model: str | None = None, version: int | N
     NotFoundError
         If there is no such model version.
     """
-    model, version = resolve_version(workspace, model, version)
-    found = records.model_version(workspace, model, version)
-    tag = f"mlcycle/{_repository(model)}:{version}"
+    found = which(workspace, model, version)
+    tag = f"mlcycle/{_repository(found.model)}:{found.version}"
     try:
         client = connect()
         try:
@@ -61,15 +62,15 @@ def build_image(workspace: Workspace, model: str | None = None, version: int | N
     return ImageResult(built=True, tag=tag, digest=digest, bytes=size)
 
 
-def _build(client: DockerClient, workspace: Workspace, found: dict[str, Any], tag: str) -> Image:
+def _build(client: DockerClient, workspace: Workspace, found: ModelVersion, tag: str) -> Image:
     from docker.errors import APIError, BuildError, DockerException
     from requests.exceptions import RequestException
 
-    flavour = found["format"]
+    flavour = found.format
     wheels = find_wheels(workspace, flavour)
     base = base_image(client, load(workspace).deploy.base_image)
-    text = dockerfile(base, requirements(flavour), _labels(found), _repository(found["model"]))
-    context = build_context(text, wheels, workspace.artifact(found["sha256"]))
+    text = dockerfile(base, requirements(flavour), _labels(found), _repository(found.model))
+    context = build_context(text, wheels, workspace.artifact(found.sha256))
     try:
         image, _ = client.images.build(
             fileobj=io.BytesIO(context),
@@ -98,23 +99,23 @@ def _build(client: DockerClient, workspace: Workspace, found: dict[str, Any], ta
     return image
 
 
-def _labels(found: dict[str, Any]) -> dict[str, str]:
+def _labels(found: ModelVersion) -> dict[str, str]:
     return {
-        "org.opencontainers.image.title": str(found["model"]),
-        "org.opencontainers.image.version": str(found["version"]),
-        "mlcycle.package.sha256": str(found["sha256"]),
-        "mlcycle.run_id": str(found["run_id"]),
+        "org.opencontainers.image.title": str(found.model),
+        "org.opencontainers.image.version": str(found.version),
+        "mlcycle.package.sha256": str(found.sha256),
+        "mlcycle.run_id": str(found.run_id),
     }
 
 
-def _record(workspace: Workspace, found: dict[str, Any], tag: str, digest: str, size: int) -> None:
+def _record(workspace: Workspace, found: ModelVersion, tag: str, digest: str, size: int) -> None:
     from mlcycle.store import Store
 
     with Store(workspace).transaction("images build") as transaction:
         records.save_image(
             transaction,
-            model=found["model"],
-            version=found["version"],
+            model=found.model,
+            version=found.version,
             tag=tag,
             digest=digest,
             size=size,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
+from mlcycle.declare import load
 from mlcycle.deploy import processes, records
 from mlcycle.deploy.model import Deployment
-from mlcycle.errors import NotFoundError
+from mlcycle.errors import NotFoundError, UsageError
 from mlcycle.workspace import Workspace
 
-__all__ = ["as_it_is", "find", "list_deployments", "unknown"]
+__all__ = ["as_it_is", "find", "deployment_name", "list_deployments", "unknown"]
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
 def list_deployments(workspace: Workspace) -> list[Deployment]:
@@ -36,6 +40,20 @@ def unknown(name: str) -> NotFoundError:
     return NotFoundError(
         f"there is no deployment {name!r}", hint="mlcycle deploy list, or mlcycle deploy start"
     )
+
+
+def deployment_name(workspace: Workspace, given: str | None) -> str:
+    """Return the name given, else the declared one.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be the name of a deployment.
+    """
+    name = given or load(workspace).deploy.deployment
+    if not NAME.fullmatch(name):
+        raise UsageError(f"{name!r} is not a name for a deployment: letters, digits, '.', '_' and '-' only")
+    return name
 
 
 def as_it_is(workspace: Workspace, row: Deployment) -> Deployment:

@@ -7,22 +7,18 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from mlcycle.deploy.model import Deployment
-from mlcycle.errors import Busy, NotFoundError
+from mlcycle.errors import Busy
 from mlcycle.ids import new_id
 from mlcycle.workspace import Workspace
 
 if TYPE_CHECKING:
     from mlcycle.store import Transaction
 
-__all__ = ["champions", "deployment", "deployments", "model_version", "save_deployment", "save_image"]
+__all__ = ["deployment", "deployments", "save_deployment", "save_image"]
 
 COLUMNS = "deployment, model, version, kind, state, url, pid, why, since, rev"
 DEPLOYMENTS = f"SELECT {COLUMNS} FROM deployment ORDER BY deployment"
 DEPLOYMENT = f"SELECT {COLUMNS} FROM deployment WHERE deployment = ?"
-CHAMPIONS = "SELECT model, version FROM alias WHERE alias = 'champion' ORDER BY model"
-MODEL_VERSION = (
-    "SELECT model, version, sha256, format, run_id FROM model_version WHERE model = ? AND version = ?"
-)
 UPDATE = """
     UPDATE deployment SET model = ?, version = ?, kind = ?, state = ?, url = ?, pid = ?, why = ?, since = ?, rev = ?
     WHERE deployment = ?
@@ -38,27 +34,6 @@ def deployment(workspace: Workspace, name: str) -> Deployment | None:
     """Return one deployment as it was written down."""
     rows = _read(workspace, DEPLOYMENT, [name])
     return Deployment(**rows[0]) if rows else None
-
-
-def champions(workspace: Workspace) -> dict[str, int]:
-    """Return the champion's version of each model that has one."""
-    return {row["model"]: row["version"] for row in _read(workspace, CHAMPIONS)}
-
-
-def model_version(workspace: Workspace, model: str, version: int) -> dict[str, Any]:
-    """Return model, version, sha256, format and run_id of a version.
-
-    Raises
-    ------
-    NotFoundError
-        If the registry has no such version.
-    """
-    rows = _read(workspace, MODEL_VERSION, [model, version])
-    if not rows:
-        raise NotFoundError(
-            f"the registry has no version {version} of model {model!r}", hint="mlcycle models list"
-        )
-    return rows[0]
 
 
 def save_deployment(transaction: Transaction, new: Deployment, *, seen: Deployment | None) -> Deployment:

@@ -20,8 +20,8 @@ FOLD_EVERY_S = 2.0
 
 def serve(
     workspace: Workspace,
-    *,
     model: str | None = None,
+    *,
     version: int | None = None,
     name: str | None = None,
     port: int | None = None,
@@ -44,7 +44,7 @@ def serve(
     """
     from mlcycle.store import Store
 
-    running = start(workspace, model=model, version=version, name=name, port=port, lives_with_parent=True)
+    running = start(workspace, model, version=version, name=name, port=port, lives_with_parent=True)
     leave = until or threading.Event()
     try:
         if on_ready is not None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mlcycle import clock
-from mlcycle.declare import load
 from mlcycle.deploy import processes, records
-from mlcycle.deploy.listing import as_it_is, unknown
+from mlcycle.deploy.listing import as_it_is, deployment_name, unknown
 from mlcycle.deploy.model import Deployment
 from mlcycle.errors import UsageError
 from mlcycle.workspace import Workspace
@@ -30,7 +29,7 @@ def stop(workspace: Workspace, name: str | None = None) -> Deployment:
     """
     from mlcycle.store import Store
 
-    name = name or load(workspace).deploy.deployment
+    name = deployment_name(workspace, name)
     seen = records.deployment(workspace, name)
     if seen is None:
         raise unknown(name)

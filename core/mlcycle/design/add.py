@@ -87,7 +87,9 @@ def _insert(text: str, item: Sequence[str]) -> str:
     value_row, value_column = document.values["requirements",]
     if isinstance(root["requirements"], list):  # an empty `[]`
         line = lines[value_row - 1]
-        lines[value_row - 1] = (line[: value_column - 1] + line[value_column - 1 :].replace("[]", "", 1)).rstrip()
+        lines[value_row - 1] = (
+            line[: value_column - 1] + line[value_column - 1 :].replace("[]", "", 1)
+        ).rstrip()
     return _joined([*lines[: row + 1], *_block(item, "  "), *lines[row + 1 :]], end)
 
 
@@ -100,7 +102,8 @@ def _indent(document: Document, lines: Sequence[str]) -> str:
     before = lines[row - 1][: column - 1]
     if before.strip() != "-":
         raise UsageError(
-            f"{FILE} writes its requirements in one line", hint="write one `- id: ...` block a requirement, then try again"
+            f"{FILE} writes its requirements in one line",
+            hint="write one `- id: ...` block a requirement, then try again",
         )
     return before[: before.index("-")]
 

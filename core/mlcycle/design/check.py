@@ -28,7 +28,9 @@ def check(workspace: Workspace) -> CheckReport:
     requirements = declared.design.requirements
     binds = {
         phase: [
-            f"{one.id}: {one.metric} {one.comparison} {one.value:g}" for one in requirements if phase in one.phases
+            f"{one.id}: {one.metric} {one.comparison} {one.value:g}"
+            for one in requirements
+            if phase in one.phases
         ]
         for phase in PHASES
     }
@@ -36,6 +38,7 @@ def check(workspace: Workspace) -> CheckReport:
     return CheckReport(
         product=declared.product.name,
         requirements=len(requirements),
+        roles=len({one.role for one in requirements}),
         binds=binds,
         sources=tuple(declared.data.sources),
         checks={

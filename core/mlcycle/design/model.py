@@ -67,6 +67,8 @@ class CheckReport:
 
     product: str
     requirements: int
+    roles: int
+    """How many different roles they speak for."""
     binds: Mapping[str, list[str]]
     """Phase to the requirements that bind it: `auc >= 0.78`."""
     sources: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""From a file's profile to what to declare: the task, the key, the moment, the features, and what is left out and why."""
+"""From a file's profile to what to declare: task, key, moment, features, and what is left out and why."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ FREE_TEXT = 40
 """Mean characters from which a text is taken for prose."""
 SURE_LEAK = 0.99999
 """Correlation with the target from which a column is taken for the target itself."""
-_ID_NAME = re.compile(r"(^|[_\W])(id|key|uuid|guid|code|index|nr|no|num|number)$|[a-z](Id|ID|Key)$|^(id|Id|ID)", re.ASCII)
+_ID_NAME = re.compile(
+    r"(^|[_\W])(id|key|uuid|guid|code|index|nr|no|num|number)$|[a-z](Id|ID|Key)$|^(id|Id|ID)", re.ASCII
+)
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,13 @@ class Plan:
     """Feature to the column it comes from."""
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Column to why it is no feature."""
+    references: Mapping[str, str] = field(default_factory=dict)
+    """Column to the SQL that names it."""
 
 
-def make_plan(session: Session, profile: FileProfile, *, target: str, time: str | None, key: str | None) -> Plan:
+def make_plan(
+    session: Session, profile: FileProfile, *, target: str, time: str | None, key: str | None
+) -> Plan:
     """Decide what to declare for a file; the session holds its rows in the table `typed`.
 
     Raises
@@ -61,40 +67,51 @@ def make_plan(session: Session, profile: FileProfile, *, target: str, time: str 
     for role, name in (("target", target), ("time", time), ("key", key)):
         if name is not None and name not in columns:
             raise UsageError(
-                f"{profile.path} has no column `{name}`{suggestion(name, columns, what='its columns')}", hint=f"--{role} COLUMN"
+                f"{profile.path} has no column `{name}`{suggestion(name, columns, what='its columns')}",
+                hint=f"--{role} COLUMN",
             )
     if len({name for name in (target, time, key) if name}) < sum(1 for name in (target, time, key) if name):
         raise UsageError("--target, --time and --key must name different columns")
     task, classes = _task(profile, columns[target])
     if time is not None and columns[time].type not in MOMENTS:
         raise UsageError(
-            f"`{time}` is {columns[time].type}, not a date or a timestamp", hint="write its values as 2026-01-31 or 2026-01-31 12:00:00"
+            f"`{time}` is {columns[time].type}, not a date or a timestamp",
+            hint="write its values as 2026-01-31 or 2026-01-31 12:00:00",
         )
     chosen, why = _key(session, profile, target, time, key)
     newest = None if time is None else _newest(session, time)
     left_out = _left_out(session, profile, target, time, chosen)
-    features, feature_of = _features(session, profile, (target, time, chosen), left_out, time)
+    references = _references(session, columns)
+    features, feature_of = _features(profile, references, (target, time, chosen), left_out)
     if not features:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
-        raise DataError(f"{profile.path} has no column to learn from ({reasons or 'nothing but target and key'})")
-    return Plan(task, target, classes, chosen, why, time, newest, features, feature_of, left_out)
+        raise DataError(
+            f"{profile.path} has no column to learn from ({reasons or 'nothing but target and key'})"
+        )
+    return Plan(task, target, classes, chosen, why, time, newest, features, feature_of, left_out, references)
 
 
 def _task(profile: FileProfile, target: Column) -> tuple[Task, tuple[object, ...]]:
     if target.distinct < 2:
         raise DataError(
-            f"every row of {profile.path} has the same `{target.name}`: there is nothing to learn", hint="choose another --target"
+            f"every row of {profile.path} has the same `{target.name}`: there is nothing to learn",
+            hint="choose another --target",
         )
     if target.type in MOMENTS:
-        raise UsageError(f"`{target.name}` is a {target.type}; a target is a number, a class, or yes and no", hint="--target COLUMN")
-    classes = tuple(sorted((value for value, _ in target.values), key=lambda value: (str(type(value)), value)))
+        raise UsageError(
+            f"`{target.name}` is a {target.type}; a target is a number, a class, or yes and no",
+            hint="--target COLUMN",
+        )
+    classes = tuple(
+        sorted((value for value, _ in target.values), key=lambda value: (str(type(value)), value))
+    )
     if target.distinct == 2:
         return "binary", classes
     if target.type in ("text", "integer") and target.distinct <= MOST_CLASSES:
         return "multiclass", classes
     if target.type == "text":
         raise UsageError(
-            f"`{target.name}` holds {target.distinct:,} different texts; at most {MOST_CLASSES} classes can be told apart",
+            f"`{target.name}` holds {target.distinct:,} different texts; {MOST_CLASSES} classes can be told apart",
             hint="choose another --target, or group its values first",
         )
     return "regression", ()
@@ -108,13 +125,20 @@ def _key(
         column = columns[given]
         beside = "" if time is None else f" beside `{time}`"
         if column.missing:
-            raise UsageError(f"`{given}` is missing in {column.missing:,} rows; a key is always there", hint="leave --key out to number the rows")
+            raise UsageError(
+                f"`{given}` is missing in {column.missing:,} rows; a key is always there",
+                hint="leave --key out to number the rows",
+            )
         if not _is_unique(session, profile, [given] if time is None else [given, time]):
             raise UsageError(
-                f"`{given}` is not unique{beside}; a key names one row", hint="leave --key out to number the rows, or give --time"
+                f"`{given}` is not unique{beside}; a key names one row",
+                hint="leave --key out to number the rows, or give --time",
             )
         if given.casefold() in OWN_COLUMNS[1:]:
-            raise UsageError(f"no key may be called `{given}`: training sets have a column of that name", hint="rename it in the file")
+            raise UsageError(
+                f"no key may be called `{given}`: training sets have a column of that name",
+                hint="rename it in the file",
+            )
         return given, "as you said"
     for position, column in enumerate(columns.values()):
         if column.name in (target, time) or column.missing or column.type not in ("integer", "text"):
@@ -128,7 +152,8 @@ def _key(
             return column.name, f"unique for each `{time}`"
     if ROW_NUMBER in columns:
         raise UsageError(
-            f"no column is a key, and `{ROW_NUMBER}`, which would number the rows, is a column of the file", hint="rename it in the file"
+            f"no column is a key, and `{ROW_NUMBER}`, which would number the rows, is a column of the file",
+            hint="rename it in the file",
         )
     return ROW_NUMBER, "no column is unique, so rows are numbered as they come"
 
@@ -142,13 +167,17 @@ def _counts_up(column: Column) -> bool:
 
 def _is_unique(session: Session, profile: FileProfile, names: Iterable[str]) -> bool:
     listed = ", ".join(quote(name) for name in names)
-    return int(session.one(f"SELECT count(*) AS n FROM (SELECT DISTINCT {listed} FROM {TYPED})")["n"]) == profile.rows
+    return (
+        int(session.one(f"SELECT count(*) AS n FROM (SELECT DISTINCT {listed} FROM {TYPED})")["n"])
+        == profile.rows
+    )
 
 
 def _newest(session: Session, time: str) -> int | None:
     """Return how many of the newest times hold about a quarter of the rows; None if there is one time only."""
+    moment = quote(time)
     counted = session.rows(
-        f"SELECT count(*) AS n FROM {TYPED} WHERE {quote(time)} IS NOT NULL GROUP BY {quote(time)} ORDER BY {quote(time)} DESC"
+        f"SELECT count(*) AS n FROM {TYPED} WHERE {moment} IS NOT NULL GROUP BY {moment} ORDER BY {moment} DESC"
     )
     if len(counted) < 2:
         return None
@@ -160,7 +189,9 @@ def _newest(session: Session, time: str) -> int | None:
     return len(counted) - 1
 
 
-def _left_out(session: Session, profile: FileProfile, target: str, time: str | None, key: str) -> dict[str, str]:
+def _left_out(
+    session: Session, profile: FileProfile, target: str, time: str | None, key: str
+) -> dict[str, str]:
     reasons: dict[str, str] = {}
     wanted = profile.columns[target]
     for column in profile.columns.values():
@@ -168,7 +199,9 @@ def _left_out(session: Session, profile: FileProfile, target: str, time: str | N
             continue
         reason = _unfit(column, profile.rows) or _tells_target(session, column, wanted)
         if reason is None and time is not None and column.type in MOMENTS:
-            late = session.one(f"SELECT count(*) AS n FROM {TYPED} WHERE {quote(column.name)} > {quote(time)}")["n"]
+            late = session.one(
+                f"SELECT count(*) AS n FROM {TYPED} WHERE {quote(column.name)} > {quote(time)}"
+            )["n"]
             if late:
                 reason = f"later than `{time}` in {late:,} rows: it comes from the future"
         if reason is not None:
@@ -183,11 +216,11 @@ def _unfit(column: Column, rows: int) -> str | None:
         return "it has one value only"
     if column.name.casefold() == "as_of":
         return "`as_of` means the moment asked about; rename the column to use it"
+    if column.type == "text" and column.distinct > FEW and (column.length or 0) >= FREE_TEXT:
+        return f"free text ({column.length:.0f} characters on average)"
+    if column.type == "text" and column.distinct == rows - column.missing and column.distinct > MOST_CLASSES:
+        return "a text of its own in every row: it names the row, it does not describe it"
     if column.type == "text" and column.distinct > FEW:
-        if (column.length or 0) >= FREE_TEXT:
-            return f"free text ({column.length:.0f} characters on average)"
-        if column.distinct == rows - column.missing:
-            return "a text of its own in every row: it names the row, it does not describe it"
         return f"{column.distinct:,} different texts are too many for categories"
     if column.type == "integer" and column.distinct == rows and _ID_NAME.search(column.name):
         return "it looks like an identifier"
@@ -210,22 +243,20 @@ def _tells_target(session: Session, column: Column, target: Column) -> str | Non
 
 
 def _features(
-    session: Session,
     profile: FileProfile,
-    taken: tuple[str | None, ...],
+    references: Mapping[str, str],
+    taken: tuple[str, str | None, str],
     left_out: Mapping[str, str],
-    time: str | None,
 ) -> tuple[dict[str, str], dict[str, str]]:
-    keywords = {row["k"] for row in session.rows("SELECT lower(keyword_name) AS k FROM duckdb_keywords()")}
-    names = {*OWN_COLUMNS, str(taken[2]).casefold()}
+    names = {*OWN_COLUMNS, taken[2].casefold()}
     features: dict[str, str] = {}
     feature_of: dict[str, str] = {}
     for column in profile.columns.values():
         if column.name in taken or column.name in left_out:
             continue
-        feature, sql = column.name, _reference(column.name, keywords)
+        feature, sql = column.name, references[column.name]
         if column.type in MOMENTS:
-            feature, sql = _days(column, sql, time)
+            feature, sql = _days(column, sql, taken[1])
         while feature.casefold() in names:
             feature += "_value"
         names.add(feature.casefold())
@@ -233,9 +264,10 @@ def _features(
     return features, feature_of
 
 
-def _reference(name: str, keywords: set[str]) -> str:
-    plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) and name.lower() not in keywords
-    return name if plain else quote(name)
+def _references(session: Session, names: Iterable[str]) -> dict[str, str]:
+    keywords = {row["k"] for row in session.rows("SELECT lower(keyword_name) AS k FROM duckdb_keywords()")}
+    plain = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+    return {one: one if plain.fullmatch(one) and one.lower() not in keywords else quote(one) for one in names}
 
 
 def _days(column: Column, sql: str, time: str | None) -> tuple[str, str]:

@@ -32,8 +32,10 @@ CASTS: dict[ColumnType, str] = {
     "text": "{0}::VARCHAR",
 }
 FOUND: dict[str, ColumnType] = {
-    **dict.fromkeys("TINYINT SMALLINT INTEGER BIGINT UTINYINT USMALLINT UINTEGER".split(), "integer"),
-    **dict.fromkeys("UBIGINT HUGEINT UHUGEINT FLOAT DOUBLE".split(), "number"),
+    **dict.fromkeys(
+        ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"), "integer"
+    ),
+    **dict.fromkeys(("UBIGINT", "HUGEINT", "UHUGEINT", "FLOAT", "DOUBLE"), "number"),
     "BOOLEAN": "boolean",
     "DATE": "date",
 }
@@ -96,8 +98,7 @@ def typed_table(session: Session, found: Mapping[str, str], path: Path) -> dict[
         raise DataError(f"{path} has no row to learn from", hint="choose a file with data in it")
     types = {name: _typed(kind) for name, kind in found.items()}
     texts = [name for name, kind in found.items() if kind == "VARCHAR"]
-    for name, kind in _infer(session, texts).items():
-        types[name] = kind
+    types.update(_infer(session, texts))
     listed = ", ".join(f"{CASTS[kind].format(quote(name))} AS {quote(name)}" for name, kind in types.items())
     session.execute(f"CREATE TABLE {TYPED} AS SELECT {listed} FROM {RAW}")
     return types
@@ -121,13 +122,15 @@ def _infer(session: Session, names: Sequence[str]) -> dict[str, ColumnType]:
         "integer": r"regexp_full_match({0}, '[+-]?(0|[1-9][0-9]*)(\.0)?') AND try_cast({0} AS BIGINT) IS NOT NULL",
         "number": "try_cast({0} AS DOUBLE) IS NOT NULL AND NOT regexp_matches({0}, '^[+-]?0[0-9]')",
         "date": r"regexp_full_match({0}, '\d{{4}}-\d{{1,2}}-\d{{1,2}}') AND try_cast({0} AS DATE) IS NOT NULL",
-        "timestamp": r"regexp_matches({0}, '^\d{{4}}-\d{{1,2}}-\d{{1,2}}[ T]\d') AND try_cast({0} AS TIMESTAMP) IS NOT NULL",
+        "timestamp": r"regexp_matches({0}, '^\d{{4}}-\d{{1,2}}-\d{{1,2}}[ T]\d') "
+        "AND try_cast({0} AS TIMESTAMP) IS NOT NULL",
     }
     parts = []
     for position, name in enumerate(names):
         parts.append(f"count({quote(name)}) AS n{position}")
         parts += [
-            f"count(*) FILTER (WHERE {test.format(quote(name))}) AS {kind}{position}" for kind, test in tests.items()
+            f"count(*) FILTER (WHERE {test.format(quote(name))}) AS {kind}{position}"
+            for kind, test in tests.items()
         ]
     counts = session.one(f"SELECT {', '.join(parts)} FROM {RAW}")
     types: dict[str, ColumnType] = {}
@@ -135,12 +138,17 @@ def _infer(session: Session, names: Sequence[str]) -> dict[str, ColumnType]:
         n = counts[f"n{position}"]
         fits = [kind for kind in CASTS if kind != "text" and n and counts[f"{kind}{position}"] == n]
         order = [kind for kind in ("boolean", "integer", "number", "date", "timestamp") if kind in fits]
-        types[name] = order[0] if order else "text"  # type: ignore[assignment]
+        types[name] = order[0] if order else "text"
     return types
 
 
 def profile(
-    session: Session, path: Path, kind: str, table: str | None, types: Mapping[str, ColumnType], found: Mapping[str, str]
+    session: Session,
+    path: Path,
+    kind: str,
+    table: str | None,
+    types: Mapping[str, ColumnType],
+    found: Mapping[str, str],
 ) -> FileProfile:
     """Summarise every column of the table `typed`."""
     rows = int(session.one(f"SELECT count(*) AS n FROM {TYPED}")["n"])
@@ -161,12 +169,15 @@ def _column(session: Session, name: str, kind: ColumnType, found: str, rows: int
     values: tuple[tuple[Any, int], ...] = ()
     if one["many"] <= FEW:
         counted = session.rows(
-            f"SELECT {column} AS v, count(*) AS n FROM {TYPED} WHERE {column} IS NOT NULL GROUP BY ALL ORDER BY n DESC, v"
+            f"SELECT {column} AS v, count(*) AS n FROM {TYPED} WHERE {column} IS NOT NULL "
+            "GROUP BY ALL ORDER BY n DESC, v"
         )
         values = tuple((row["v"], row["n"]) for row in counted)
         examples = [str(value) for value, _ in values[:EXAMPLES]]
     else:
-        first = session.rows(f"SELECT {column}::VARCHAR AS v FROM {TYPED} WHERE {column} IS NOT NULL LIMIT {EXAMPLES}")
+        first = session.rows(
+            f"SELECT {column}::VARCHAR AS v FROM {TYPED} WHERE {column} IS NOT NULL LIMIT {EXAMPLES}"
+        )
         examples = [row["v"] for row in first]
     return Column(
         name, kind, found, rows, rows - one["n"], one["many"], one.get("least"), one.get("greatest"),

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from mlcycle.engines.local import Session, SqlError, literal, quote
 from mlcycle.errors import DataError, UsageError
@@ -44,12 +45,15 @@ def format_of(path: Path) -> str:
     found = FORMATS.get(path.suffix.lower())
     if found is None:
         raise UsageError(
-            f"{path}: the ending {path.suffix or '(none)'} names no format", hint=f"use one of {', '.join(FORMATS)}"
+            f"{path}: the ending {path.suffix or '(none)'} names no format",
+            hint=f"use one of {', '.join(FORMATS)}",
         )
     return found
 
 
-def read_file(session: Session, path: Path, kind: str, target: str | None) -> tuple[dict[str, str], str | None]:
+def read_file(
+    session: Session, path: Path, kind: str, target: str | None
+) -> tuple[dict[str, str], str | None]:
     """Fill the table `raw`.
 
     Parameters
@@ -96,7 +100,8 @@ def _delimited(session: Session, path: Path, delimiter: str) -> None:
     spec = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
     session.execute(
         f"CREATE TABLE raw AS FROM read_csv({literal(str(path))}, columns = {{{spec}}}, delim = {literal(delimiter)}, "
-        f"quote = '\"', escape = '\"', header = TRUE, auto_detect = FALSE, ignore_errors = TRUE, max_line_size = {LONGEST})"
+        f"quote = '\"', escape = '\"', header = TRUE, auto_detect = FALSE, ignore_errors = TRUE, "
+        f"max_line_size = {LONGEST})"
     )
 
 
@@ -105,14 +110,17 @@ def _header(path: Path, delimiter: str) -> list[str]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             names = next(iter(csv.reader(file, delimiter=delimiter, strict=True)), [])
     except (csv.Error, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: the first line is no header: {error}", hint="save the file as UTF-8 text") from error
+        raise DataError(
+            f"{path}: the first line is no header: {error}", hint="save the file as UTF-8 text"
+        ) from error
     names = [name.strip() for name in names]
     if len(names) == 1:
         for other, word in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars"), (",", "commas")):
             if other in names[0]:
                 wanted = "tabs" if delimiter == "\t" else "commas"
                 raise DataError(
-                    f"{path} is separated by {word}, not {wanted}", hint="save it with commas as .csv, or with tabs as .tsv"
+                    f"{path} is separated by {word}, not {wanted}",
+                    hint="save it with commas as .csv, or with tabs as .tsv",
                 )
     return names
 
@@ -155,7 +163,8 @@ def _json(session: Session, path: Path, layout: str) -> None:
     _refuse_names(path, names)
     pointers = [literal("/" + name.replace("~", "~0").replace("/", "~1")) for name in names]
     listed = ", ".join(
-        f"json_extract_string(json, {pointer}) AS {quote(name)}" for pointer, name in zip(pointers, names, strict=True)
+        f"json_extract_string(json, {pointer}) AS {quote(name)}"
+        for pointer, name in zip(pointers, names, strict=True)
     )
     session.execute(f"CREATE TABLE raw AS SELECT {listed} FROM objects")
 
@@ -164,12 +173,13 @@ def _typed(session: Session, path: Path, kind: str) -> None:
     if kind == "parquet":
         session.execute(f"CREATE TABLE raw AS FROM read_parquet({literal(str(path))})")
         return
-    import polars  # 200 ms: only Arrow files need it
+    import polars as pl  # 200 ms: only Arrow files need it
 
-    with session.scratch(".parquet") as copy:
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / "copy.parquet"
         try:
-            polars.read_ipc(path, memory_map=False).write_parquet(copy)
-        except (polars.exceptions.PolarsError, OSError) as error:
+            pl.read_ipc(path).write_parquet(copy)
+        except (pl.exceptions.PolarsError, OSError) as error:
             raise _unreadable(path, kind, error) from error
         session.execute(f"CREATE TABLE raw AS FROM read_parquet({literal(str(copy))})")
 
@@ -191,8 +201,13 @@ def _sqlite(session: Session, path: Path, target: str | None) -> str:
 
 
 def _sqlite_table(connection: sqlite3.Connection, path: Path, target: str | None) -> str:
-    found = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'")
-    tables = {name: [row[1] for row in connection.execute(f"PRAGMA table_info({quote(name)})")] for (name,) in found.fetchall()}
+    found = connection.execute(
+        "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'"
+    )
+    tables: dict[str, list[str]] = {
+        name: [row[1] for row in connection.execute(f"PRAGMA table_info({quote(name)})")]
+        for (name,) in found.fetchall()
+    }
     fitting = [name for name, columns in tables.items() if target is None or target in columns]
     if len(fitting) == 1:
         return fitting[0]
@@ -200,10 +215,15 @@ def _sqlite_table(connection: sqlite3.Connection, path: Path, target: str | None
         raise DataError(f"{path} holds no table", hint="choose a file with data in it")
     listed = ", ".join(tables)
     if fitting:
-        raise UsageError(f"{path} holds several tables with `{target}`: {', '.join(fitting)}", hint="export one of them to CSV")
+        raise UsageError(
+            f"{path} holds several tables with `{target}`: {', '.join(fitting)}",
+            hint="export one of them to CSV",
+        )
     if len(tables) == 1:
         return next(iter(tables))
-    raise UsageError(f"no table of {path} has a column `{target}`; there are: {listed}", hint="--target COLUMN")
+    raise UsageError(
+        f"no table of {path} has a column `{target}`; there are: {listed}", hint="--target COLUMN"
+    )
 
 
 def _chunks(cursor: sqlite3.Cursor) -> Iterator[list[tuple[object, ...]]]:

@@ -14,7 +14,8 @@ from mlcycle.store import Store, Transaction
 __all__ = ["changes", "current", "every", "write"]
 
 COLUMNS = (
-    "requirement_id, version, role, statement, metric, comparison, value, params, budget, phases, owner, since, until"
+    "requirement_id, version, role, statement, metric, comparison, value, params, budget, phases, owner, "
+    "since, until"
 )
 NEWEST = (
     f"SELECT {COLUMNS} FROM requirement "
@@ -62,12 +63,18 @@ def write(
             [change.requirement_id],
         )
         tx.execute(
-            "UPDATE requirement SET until = ? WHERE requirement_id = ? AND until IS NULL", [now, change.requirement_id]
+            "UPDATE requirement SET until = ? WHERE requirement_id = ? AND until IS NULL",
+            [now, change.requirement_id],
         )
         after = None
         if change.kind != "removed":
             after = _said(by_id[change.requirement_id])
-            row = {"requirement_id": change.requirement_id, "version": change.version, "since": now, "until": None}
+            row = {
+                "requirement_id": change.requirement_id,
+                "version": change.version,
+                "since": now,
+                "until": None,
+            }
             tx.insert("requirement", [{**row, **after, "params": json.dumps(after["params"])}])
         tx.audit(f"requirement {change.requirement_id} version {change.version}", before=before, after=after)
 

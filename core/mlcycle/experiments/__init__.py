@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mlcycle.experiments.evaluation import Scores, evaluate
     from mlcycle.experiments.metrics import Measured, score
     from mlcycle.experiments.model import Comparison, RunResult, RunRow, SweepResult, Trial
+    from mlcycle.experiments.rows import Rows, rows_of, training_rows
     from mlcycle.experiments.sweeps import sweep
     from mlcycle.experiments.tracking import Run, start_run
     from mlcycle.experiments.training import train
@@ -21,6 +22,7 @@ __all__ = [
     "Comparison",
     "Measured",
     "Paired",
+    "Rows",
     "Run",
     "RunResult",
     "RunRow",
@@ -35,6 +37,7 @@ __all__ = [
     "model_params",
     "paired",
     "read_artifact",
+    "rows_of",
     "run_command",
     "run_package",
     "score",
@@ -42,6 +45,7 @@ __all__ = [
     "start_run",
     "sweep",
     "train",
+    "training_rows",
 ]
 
 PLACES = {
@@ -52,6 +56,7 @@ PLACES = {
     "evaluation": ("Scores", "evaluate"),
     "metrics": ("Measured", "score"),
     "model": ("Comparison", "RunResult", "RunRow", "SweepResult", "Trial"),
+    "rows": ("Rows", "rows_of", "training_rows"),
     "sweeps": ("sweep",),
     "tracking": ("Run", "start_run"),
     "training": ("train",),
@@ -64,4 +69,6 @@ def __getattr__(name: str) -> Any:
             value = getattr(import_module(f"mlcycle.experiments.{module}"), name)
             globals()[name] = value  # the next look-up does not come here
             return value
+    if name in PLACES:
+        return import_module(f"mlcycle.experiments.{name}")
     raise AttributeError(f"module 'mlcycle.experiments' has no attribute {name!r}")

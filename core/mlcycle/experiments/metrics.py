@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from mlcycle.declare.metrics import find
+from mlcycle.declare.metrics import find, unknown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,6 +60,7 @@ def score(
     y: Array,
     s: Array,
     *,
+    task: Task | None = None,
     params: Mapping[str, Any] | None = None,
     groups: Array | None = None,
     times: Array | None = None,
@@ -75,6 +76,8 @@ def score(
         0 and 1 (binary), class positions from 0 (multiclass), or values (regression); shape (n,).
     s
         Scores, shape (n,), or (n, classes) for multiclass.
+    task
+        What the scores are, where it is known: a metric of another task then has no value.
     params
         What the metric needs besides: `top` (percent), `cost`, `keep`, `save`.
     groups
@@ -96,6 +99,11 @@ def score(
     values = np.asarray(s, dtype=np.float64)
     if not np.isfinite(values).all():
         return Measured(None, n, "some scores are not finite")
+    kind = find(name)
+    if kind is None:
+        return Measured(None, n, unknown(name))
+    if task is not None and task not in kind.tasks:
+        return Measured(None, n, f"{name} does not fit the task {task}")
     asked = dict(params or {})
     share = WITH_SHARE.fullmatch(name)
     if share is not None:

@@ -13,9 +13,11 @@ from mlcycle.workspace import Workspace
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from mlcycle.features import FeatureRows
+
     Array = NDArray[Any]
 
-__all__ = ["Rows", "load_rows", "training_rows"]
+__all__ = ["Rows", "load_rows", "rows_of", "training_rows"]
 
 SET = "training_set"
 RULE = "__mlcycle_rule"
@@ -79,7 +81,9 @@ class Rows:
         return self if column is None else self.take(np.asarray(column.astype(str) == split))
 
     def identities(self) -> set[tuple[str, str]]:
-        """Return what names each row: its entity and its moment."""
+        """Return what names each row: its entity and its moment; nothing where no key does."""
+        if not self.keys:
+            return set()
         times = self.times
         moments = [""] * len(self) if times is None else times.astype(str).tolist()
         return set(zip(map(str, self.entities.tolist()), moments, strict=True))
@@ -102,6 +106,20 @@ def training_rows(workspace: Workspace, training_set_id: str | None = None) -> t
 
     chosen = records.training_set(workspace, training_set_id)
     return chosen, load_rows(workspace, chosen)[0]
+
+
+def rows_of(found: FeatureRows) -> Rows:
+    """Return feature rows of any moment, labelled or not, as rows to judge on."""
+    import numpy as np
+
+    if not len(found):
+        return Rows({}, tuple(found.keys))
+    moments = [np.datetime64("NaT") if at is None else at for at in found.as_of]
+    columns: dict[str, Any] = {**found.features, "as_of": np.array(moments, dtype="datetime64[us]")}
+    columns |= {key: np.array(list(values), dtype=object) for key, values in found.keys.items()}
+    if found.target is not None:
+        columns["target"] = found.target
+    return Rows(columns, tuple(found.keys))
 
 
 def load_rows(

@@ -70,7 +70,9 @@ def build(
         where = f"{known_at(moment)} AND __as_of <= {literal(moment)}"
         compiled = tables.compile(as_of=moment, where=where, look_ahead=look_ahead)
         with declared_errors():
-            tables.session.execute(f"CREATE TEMP TABLE {SET} AS {_with_split(compiled, training.split, tables)}")
+            tables.session.execute(
+                f"CREATE TEMP TABLE {SET} AS {_with_split(compiled, training.split, tables)}"
+            )
         counts = _counts(tables.session, training.split, moment)
         part = tables.session.write_part(f"SELECT * FROM {SET} ORDER BY {compiled.order}")
         made = TrainingSet(
@@ -133,7 +135,8 @@ def _counts(session: Session, split: Split, moment: datetime) -> dict[str, int]:
     counts = {"train": 0, "validation": 0} | {row["split"]: row["n"] for row in rows}
     if not rows:
         raise UsageError(
-            f"no target was known on {moment:%Y-%m-%d %H:%M}", hint="mlcycle data list, or say another time with --as-of"
+            f"no target was known on {moment:%Y-%m-%d %H:%M}",
+            hint="mlcycle data list, or say another time with --as-of",
         )
     for which, other in (("train", "validation"), ("validation", "train")):
         if not counts[which]:
@@ -149,4 +152,7 @@ def _refuse_unchecked(workspace: Workspace, moment: datetime) -> None:
     waiting = [batch for batch in data.unchecked(workspace) if batch.arrived_at <= moment]
     if waiting:
         what = ", ".join(sorted({batch.source for batch in waiting}))
-        raise UsageError(f"{len(waiting)} of the batches that arrived are not checked yet: {what}", hint="mlcycle quality check")
+        raise UsageError(
+            f"{len(waiting)} of the batches that arrived are not checked yet: {what}",
+            hint="mlcycle quality check",
+        )

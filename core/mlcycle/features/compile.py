@@ -21,6 +21,7 @@ from mlcycle.features.resolve import FILE, Catalog, ResolvedView, function_of, m
 from mlcycle.features.windows import (
     MANY_ROWS,
     ViewSql,
+    as_sql,
     epoch,
     event_view,
     own_view,
@@ -32,8 +33,14 @@ from mlcycle.features.windows import (
 __all__ = ["Compiled", "catalog_of", "columns_of", "compile_features", "declared_errors", "spine_sql"]
 
 NUMBERS = frozenset(
-    "TINYINT SMALLINT INTEGER BIGINT HUGEINT UTINYINT USMALLINT UINTEGER UBIGINT UHUGEINT FLOAT DOUBLE BOOLEAN".split()
+    [
+        "FLOAT",
+        "DOUBLE",
+        "BOOLEAN",
+        *(f"{u}{i}INT" for u in ("", "U") for i in ("TINY", "SMALL", "BIG", "HUGE")),
+    ]
 )
+NUMBERS |= {"INTEGER", "UINTEGER"}
 TEXTS = frozenset(["VARCHAR", "UUID"])
 
 
@@ -52,7 +59,9 @@ class Compiled:
     @property
     def order(self) -> str:
         """ORDER BY list of its rows, over its own columns; total but for rows that are alike."""
-        return ", ".join(["as_of", *(quote(key) for key in self.keys), *([] if "row_id" in self.keys else ["row_id"])])
+        return ", ".join(
+            ["as_of", *(quote(key) for key in self.keys), *([] if "row_id" in self.keys else ["row_id"])]
+        )
 
     @property
     def content(self) -> str:
@@ -83,7 +92,9 @@ def catalog_of(session: Session, tables: Iterable[str]) -> dict[str, dict[str, s
 
 def columns_of(session: Session, relation: str) -> dict[str, str]:
     """Return the columns of a relation with their DuckDB types."""
-    return {row["column_name"]: row["column_type"] for row in session.rows(f"DESCRIBE SELECT * FROM {relation}")}
+    return {
+        row["column_name"]: row["column_type"] for row in session.rows(f"DESCRIBE SELECT * FROM {relation}")
+    }
 
 
 def spine_sql(
@@ -117,19 +128,25 @@ def spine_sql(
     """
 
     def moment(column: str | None) -> str:
-        return f"CAST({quote(column)} AS TIMESTAMP)" if column and column in columns else "CAST(NULL AS TIMESTAMP)"
+        return (
+            f"CAST({quote(column)} AS TIMESTAMP)"
+            if column and column in columns
+            else "CAST(NULL AS TIMESTAMP)"
+        )
 
     at = moment(spine.time) if spine.time and spine.time in columns else literal(as_of)
     target = quote(spine.target) if spine.target in columns else "NULL"
     if columns.get(spine.target) == "BOOLEAN":
         target = f"CAST({target} AS INTEGER)"
     late = microseconds(look_ahead) if look_ahead else 0
-    order = order or ", ".join(["__as_of", *(quote(key) for key in keys_of(spine.key)), "__target", "__known"])
-    base = (
-        f"SELECT *, {at} AS __as_of, {target} AS __target, {moment(spine.known)} AS __known FROM {relation or quote(spine.table)}"
+    order = order or ", ".join(
+        ["__as_of", *(quote(key) for key in keys_of(spine.key)), "__target", "__known"]
     )
-    shifted = f"SELECT *, {epoch('__as_of')} AS __t, {epoch('__as_of')} + {late} AS __hi, __as_of + to_microseconds({late}) AS __cutoff"
-    return f"SELECT *, row_number() OVER (ORDER BY {order}) AS __rid FROM ({shifted} FROM ({base}) WHERE {where})"
+    base = f"SELECT *, {at} AS __as_of, {target} AS __target, {moment(spine.known)} AS __known"
+    now = epoch("__as_of")
+    times = f"{now} AS __t, {now} + {late} AS __hi, __as_of + to_microseconds({late}) AS __cutoff"
+    kept = f"SELECT *, {times} FROM ({base} FROM {relation or quote(spine.table)}) WHERE {where}"
+    return f"SELECT *, row_number() OVER (ORDER BY {order}) AS __rid FROM ({kept})"
 
 
 def compile_features(
@@ -157,7 +174,7 @@ def compile_features(
     spine_columns
         Columns and types of the spine's rows, if they do not come from its table.
     cut
-        Table to the condition that its rows must fulfil for the views; the spine sees all of them.
+        Table to the SELECT that stands for it in the views; the spine sees the table itself.
 
     Raises
     ------
@@ -168,8 +185,7 @@ def compile_features(
     """
     resolved = resolve(features, data, catalog)
     head = [f"__spine AS MATERIALIZED ({spine})"]
-    for table, condition in (cut or {}).items():
-        head.append(f"{quote(table)} AS (SELECT * FROM {quote(table)} WHERE {condition})")
+    head += [f"{quote(table)} AS ({select})" for table, select in (cut or {}).items()]
     columns = catalog[features.spine.table] if spine_columns is None else spine_columns
     frame = _Frame(session, features, catalog, columns, "WITH " + ", ".join(head))
     views = [_view_sql(frame, view, number) for number, view in enumerate(resolved)]
@@ -221,11 +237,15 @@ def _columns_of_user_sql(frame: _Frame, view: ResolvedView) -> list[str]:
     columns = [row["column_name"] for row in described]
     if "row_id" not in columns:
         raise DeclarationError(
-            f"view {view.name}: its sql returns no row_id", file=FILE, hint="SELECT s.row_id, ... FROM spine s ..."
+            f"view {view.name}: its sql returns no row_id",
+            file=FILE,
+            hint="SELECT s.row_id, ... FROM spine s ...",
         )
     found = [column for column in columns if column != "row_id" and column not in frame.keys]
     if unknown := [name for name in view.view.fills if name not in found]:
-        raise DeclarationError(f"view {view.name}: fills {unknown[0]}, which its sql does not return", file=FILE)
+        raise DeclarationError(
+            f"view {view.name}: fills {unknown[0]}, which its sql does not return", file=FILE
+        )
     return found
 
 
@@ -233,7 +253,9 @@ def _types(frame: _Frame, views: list[ViewSql]) -> dict[str, FeatureType]:
     _check_unique(frame, views)
     positions = [(view, name) for view in views for name in view.features]
     listed = ", ".join(f"{view.features[name]} AS __c{i}" for i, (view, name) in enumerate(positions))
-    described = frame.session.rows(f"DESCRIBE {_with(frame, views)} SELECT s.__rid, {listed} FROM {_from(views)}")
+    described = frame.session.rows(
+        f"DESCRIBE {_with(frame, views)} SELECT s.__rid, {listed} FROM {_from(views)}"
+    )
     types = {row["column_name"]: row["column_type"] for row in described}
     return {name: _type_of(view.view, name, types[f"__c{i}"]) for i, (view, name) in enumerate(positions)}
 
@@ -275,26 +297,32 @@ def _assemble(frame: _Frame, views: list[ViewSql], types: Mapping[str, FeatureTy
 
 
 def _with(frame: _Frame, views: list[ViewSql]) -> str:
-    return ", ".join([frame.head, *(f"{name} AS ({query})" for view in views for name, query in view.tables.items())])
+    return ", ".join(
+        [frame.head, *(f"{name} AS ({query})" for view in views for name, query in view.tables.items())]
+    )
 
 
 def _from(views: list[ViewSql]) -> str:
-    return "__spine s" + "".join(f" LEFT JOIN {name} ON {name}.__rid = s.__rid" for view in views for name in view.joins)
+    return "__spine s" + "".join(
+        f" LEFT JOIN {name} ON {name}.__rid = s.__rid" for view in views for name in view.joins
+    )
 
 
 def _blame(frame: _Frame, view: ViewSql, resolved: ResolvedView) -> None:
     """Bind a view's expressions one by one and raise for the first that does not."""
-    columns = dict.fromkeys([*frame.catalog.get(resolved.table, {}), "as_of"])
-    moment = "" if "as_of" in frame.catalog.get(resolved.table, {}) else ", CAST(NULL AS TIMESTAMP) AS as_of"
+    table = frame.catalog.get(resolved.table, {})
+    columns = list(dict.fromkeys([*table, "as_of"]))
+    moment = "" if "as_of" in table else ", CAST(NULL AS TIMESTAMP) AS as_of"
     for name, text in _texts(resolved):
+        query = f"SELECT {as_sql(text, table)} FROM (SELECT *{moment} FROM {quote(resolved.table)})"
         try:
-            frame.session.rows(f"DESCRIBE SELECT (\n{text}\n) FROM (SELECT *{moment} FROM {quote(resolved.table)})")
+            frame.session.rows(f"DESCRIBE {query}")
         except SqlError as error:
-            raise _unbound(f"view {view.view}, feature {name}", error, list(columns)) from error
+            raise _unbound(f"view {view.view}, feature {name}", error, columns) from error
     try:
         _types(frame, [view])
     except SqlError as error:
-        raise _unbound(f"view {view.view}", error, list(columns)) from error
+        raise _unbound(f"view {view.view}", error, columns) from error
 
 
 def _texts(resolved: ResolvedView) -> list[tuple[str, str]]:
@@ -309,7 +337,11 @@ def _unbound(what: str, error: SqlError, columns: list[str]) -> DeclarationError
     missing = re.search(r'(?:column "|column named ")([^"]+)"', error.message)
     if missing and "not" in error.message:
         name = missing.group(1)
-        return DeclarationError(f"{what}: there is no column {name}", file=FILE, hint=suggestion(name, columns, what="columns").removeprefix("; "))
+        return DeclarationError(
+            f"{what}: there is no column {name}",
+            file=FILE,
+            hint=suggestion(name, columns, what="columns").removeprefix("; "),
+        )
     return DeclarationError(f"{what}: {_first_line(error)}", file=FILE, hint="it is SQL as DuckDB reads it")
 
 

@@ -52,11 +52,15 @@ def get(workspace: Workspace, key: str | Sequence[Any], as_of: datetime | None =
     with opened(workspace) as tables:
         asked = _asked(tables, key)
         if not _known(tables, asked):
-            raise NotFoundError(f"no table knows the entity {key}", hint=f"one is named by {', '.join(tables.keys)}")
+            raise NotFoundError(
+                f"no table knows the entity {key}", hint=f"one is named by {', '.join(tables.keys)}"
+            )
         rows = fetch(tables, tables.compile(as_of=moment, relation=_one_row(tables, asked, moment)))
         if not rows:
             table = tables.features.spine.table
-            raise NotFoundError(f"{table} has no row of {key} up to {moment}", hint="say a later time with --as-of")
+            raise NotFoundError(
+                f"{table} has no row of {key} up to {moment}", hint="say a later time with --as-of"
+            )
         return next(rows.instances())
 
 
@@ -106,28 +110,43 @@ def _from_file(tables: Opened, path: Path, reader: str, moment: datetime) -> Fea
         return _given(tables, features, present, moment, needed=raw)
     if not own and not set(tables.keys) <= set(present):
         return _given(tables, features, present, moment, needed=tables.keys)
-    listed = [f"CAST({quote(name)} AS {kind}) AS {quote(name)}" for name, kind in declared.items() if name in present]
-    listed += [f"CAST({LINE} AS {declared[key]}) AS {quote(key)}" for key in tables.keys if key not in present]
+    listed = [
+        f"CAST({quote(name)} AS {kind}) AS {quote(name)}"
+        for name, kind in declared.items()
+        if name in present
+    ]
+    listed += [
+        f"CAST({LINE} AS {declared[key]}) AS {quote(key)}" for key in tables.keys if key not in present
+    ]
     relation = f"(SELECT {', '.join(listed)}, {LINE} FROM __file)"
     return fetch(tables, tables.compile(as_of=moment, relation=relation, order=LINE))
 
 
 def _given(
-    tables: Opened, features: tuple[Feature, ...], present: Mapping[str, str], moment: datetime, *, needed: Sequence[str]
+    tables: Opened,
+    features: tuple[Feature, ...],
+    present: Mapping[str, str],
+    moment: datetime,
+    *,
+    needed: Sequence[str],
 ) -> FeatureRows:
     """Return rows whose features stand in the file under their own names."""
     missing = [feature.name for feature in features if feature.name not in present]
     if missing:
         lacks = [name for name in needed if name not in present]
         raise DataError(
-            f"the file lacks the columns {', '.join(lacks)} to compute features from, and the features {', '.join(missing)}",
-            hint="give one or the other",
+            f"the file has neither the columns {', '.join(lacks)} nor the features {', '.join(missing)}",
+            hint="features are computed from those columns, or taken from the file under their names",
         )
     time = tables.features.spine.time
     keys = tuple(key for key in tables.keys if key in present) or (LINE,)
     declared = tables.catalog.get(tables.features.spine.table, {})
-    listed = [f"CAST({quote(key)} AS {declared.get(key, 'VARCHAR')}) AS {quote(key)}" for key in keys if key != LINE]
-    listed.append(f"{f'CAST({quote(time)} AS TIMESTAMP)' if time and time in present else literal(moment)} AS as_of")
+    listed = [
+        f"CAST({quote(key)} AS {declared.get(key, 'VARCHAR')}) AS {quote(key)}" for key in keys if key != LINE
+    ]
+    listed.append(
+        f"{f'CAST({quote(time)} AS TIMESTAMP)' if time and time in present else literal(moment)} AS as_of"
+    )
     for feature in features:
         kind = "DOUBLE" if feature.type == "number" else "VARCHAR"
         listed.append(f"CAST({quote(feature.name)} AS {kind}) AS {quote(feature.name)}")
@@ -153,7 +172,9 @@ def _known(tables: Opened, asked: Mapping[str, str]) -> bool:
     places = {tables.features.spine.table: {key: key for key in asked}}
     places |= {view.table: dict(view.keys) for view in tables.resolved if len(view.keys) == len(asked)}
     return any(
-        tables.session.one(f"SELECT count(*) > 0 AS found FROM {quote(table)} WHERE {_same(asked, columns)}")["found"]
+        tables.session.one(f"SELECT count(*) > 0 AS found FROM {quote(table)} WHERE {_same(asked, columns)}")[
+            "found"
+        ]
         for table, columns in places.items()
     )
 

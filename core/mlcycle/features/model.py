@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Feature", "FeatureRows", "FeatureType", "Finding", "TrainingSet", "ViewInfo", "entity_of", "values_of"]
+__all__ = [
+    "Feature",
+    "FeatureRows",
+    "FeatureType",
+    "Finding",
+    "TrainingSet",
+    "ViewInfo",
+    "entity_of",
+    "values_of",
+]
 
 FeatureType = Literal["number", "category"]
 

@@ -45,7 +45,13 @@ def version_views(
             versions[view] = last["version"]
             continue
         versions[view] = last["version"] + 1 if last is not None else 1
-        row = {"view": view, "version": versions[view], "sha256": sha256, "definition": definition, "since": since}
+        row = {
+            "view": view,
+            "version": versions[view],
+            "sha256": sha256,
+            "definition": definition,
+            "since": since,
+        }
         new.append(row)
     if new:
         transaction.insert("feature_view", new)

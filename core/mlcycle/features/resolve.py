@@ -15,7 +15,16 @@ from mlcycle.declare.model import FUNCTIONS, Data, Features, View, Window, keys_
 from mlcycle.declare.names import suggestion
 from mlcycle.errors import DeclarationError, UsageError
 
-__all__ = ["FILE", "Catalog", "Kind", "ResolvedView", "function_of", "microseconds", "resolve", "resolve_view"]
+__all__ = [
+    "FILE",
+    "Catalog",
+    "Kind",
+    "ResolvedView",
+    "function_of",
+    "microseconds",
+    "resolve",
+    "resolve_view",
+]
 
 Catalog = Mapping[str, Mapping[str, str]]
 """Table to column to DuckDB type."""
@@ -73,7 +82,10 @@ def resolve(features: Features, data: Data, catalog: Catalog) -> list[ResolvedVi
     """
     spine = features.spine
     _check(
-        "spine", spine.table, [("key", key) for key in keys_of(spine.key)] + [("time", spine.time), ("known", spine.known)], catalog
+        "spine",
+        spine.table,
+        [("key", key) for key in keys_of(spine.key)] + [("time", spine.time), ("known", spine.known)],
+        catalog,
     )
     views = [resolve_view(name, view, features, data) for name, view in features.views.items()]
     for view in views:
@@ -95,7 +107,11 @@ def resolve_view(name: str, view: View, features: Features, data: Data) -> Resol
     asked = keys_of(spine.key)
     keys = asked if view.key is None else keys_of(view.key)
     # by name where the names are the spine's, else by position
-    pairs = tuple((key, key) for key in keys) if set(keys) <= set(asked) else tuple(zip(asked, keys, strict=False))
+    pairs = (
+        tuple((key, key) for key in keys)
+        if set(keys) <= set(asked)
+        else tuple(zip(asked, keys, strict=False))
+    )
     own = table == spine.table
     if own and not view.windows and view.time is None and set(keys) == set(asked):
         return ResolvedView(name, "own row", view, table, pairs)
@@ -111,7 +127,10 @@ def resolve_view(name: str, view: View, features: Features, data: Data) -> Resol
 
 def _check(what: str, table: str, named: list[tuple[str, str | None]], catalog: Catalog) -> None:
     if table not in catalog:
-        raise UsageError(f"{what}: no clean row of {table} is there yet", hint="mlcycle data ingest, then mlcycle quality check")
+        raise UsageError(
+            f"{what}: no clean row of {table} is there yet",
+            hint="mlcycle data ingest, then mlcycle quality check",
+        )
     for role, column in named:
         if column is not None and column not in catalog[table]:
             hint = suggestion(column, catalog[table], what="columns").removeprefix("; ")
@@ -123,7 +142,7 @@ def _check_key_types(view: ResolvedView, features: Features, catalog: Catalog) -
     for key, column in view.keys:
         if (asked[key] == "VARCHAR") != (columns[column] == "VARCHAR"):
             raise DeclarationError(
-                f"view {view.name}: key {column} is {columns[column]} in {view.table}, but the spine's {key} is {asked[key]}",
+                f"view {view.name}: key {column} of {view.table} is {columns[column]}, the spine's is {asked[key]}",
                 file=FILE,
                 hint="give both the same type in data.yaml",
             )

@@ -41,7 +41,9 @@ def rows_at(workspace: Workspace, moment: datetime | None = None) -> FeatureRows
             return fetch(tables, tables.compile(as_of=at))
         time = f"CAST({quote(spine.time)} AS TIMESTAMP)"
         newest = f"(SELECT max({time}) FROM {quote(spine.table)} WHERE {time} <= {literal(clock.now())})"
-        rows = fetch(tables, tables.compile(as_of=at, where=f"__as_of = {literal(moment) if moment else newest}"))
+        rows = fetch(
+            tables, tables.compile(as_of=at, where=f"__as_of = {literal(moment) if moment else newest}")
+        )
         if not rows:
             raise _no_rows(tables, time, at)
         return rows
@@ -81,7 +83,14 @@ def known_at(moment: datetime) -> str:
 def fetch(tables: Opened, compiled: Compiled, *, targets: bool = False) -> FeatureRows:
     """Run a compiled relation and return its rows, with targets if they are asked for."""
     with declared_errors():
-        return read_rows(tables.session, f"({compiled.sql})", compiled.features, compiled.keys, compiled.order, targets=targets)
+        return read_rows(
+            tables.session,
+            f"({compiled.sql})",
+            compiled.features,
+            compiled.keys,
+            compiled.order,
+            targets=targets,
+        )
 
 
 def read_rows(
@@ -94,7 +103,9 @@ def read_rows(
     targets: bool,
 ) -> FeatureRows:
     """Return a relation of keys, as_of and features, and of target and split where there are any, column by column."""
-    types = {row["column_name"]: row["column_type"] for row in session.rows(f"DESCRIBE SELECT * FROM {relation}")}
+    types = {
+        row["column_name"]: row["column_type"] for row in session.rows(f"DESCRIBE SELECT * FROM {relation}")
+    }
     # numpy has no date: as text it is spelt like the date that Python would print
     dates = [f"CAST({quote(key)} AS VARCHAR) AS {quote(key)}" for key in keys if types[key] == "DATE"]
     star = f"* REPLACE ({', '.join(dates)})" if dates else "*"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from mlcycle import clock
-from mlcycle.declare import load
+from mlcycle import clock, declare
 from mlcycle.engines import local
 from mlcycle.engines.local import quote
 from mlcycle.errors import DataError, NotFoundError
@@ -19,7 +18,7 @@ from mlcycle.features.tables import opened
 from mlcycle.store import Store
 from mlcycle.workspace import Workspace
 
-__all__ = ["find", "list_training_sets", "list_views", "load_rows"]
+__all__ = ["find", "list_training_sets", "list_views", "load"]
 
 
 def list_training_sets(workspace: Workspace) -> list[TrainingSet]:
@@ -51,7 +50,7 @@ def find(workspace: Workspace, training_set: str | None = None) -> TrainingSet:
     return found[0]
 
 
-def load_rows(
+def load(
     workspace: Workspace,
     training_set: str | None = None,
     *,
@@ -77,7 +76,9 @@ def load_rows(
     """
     made = find(workspace, training_set)
     if not made.path.is_file():
-        raise DataError(f"the rows of training set {made.name} are gone: {made.path.stem[:8]}", hint="mlcycle doctor")
+        raise DataError(
+            f"the rows of training set {made.name} are gone: {made.path.stem[:8]}", hint="mlcycle doctor"
+        )
     with local.session(workspace) as session:
         session.table("rows", [made.path])
         own = [] if "row_id" in made.keys or "row_id" not in columns_of(session, "rows") else ["row_id"]
@@ -91,7 +92,7 @@ def list_views(workspace: Workspace) -> list[ViewInfo]:
 
     The features of an SQL view are known once its tables have clean rows; until then it lists none.
     """
-    declarations = load(workspace)
+    declarations = declare.load(workspace)
     if declarations.features is None:
         return []
     features = declarations.features
@@ -109,7 +110,7 @@ def list_views(workspace: Workspace) -> list[ViewInfo]:
                 table=view.table,
                 time=resolved.time,
                 known=resolved.known,
-                features=tuple([*view.features, *view.windows]) or hidden.get(name, ()),
+                features=(*view.features, *view.windows) or hidden.get(name, ()),
                 version=version,
                 changed=version is not None and sha256 != defined[name][0],
                 description=view.description,

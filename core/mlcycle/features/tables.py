@@ -45,7 +45,8 @@ class Opened:
     def resolved(self) -> list[ResolvedView]:
         """The views with their defaults, in declared order."""
         return [
-            resolve_view(name, view, self.features, self.declarations.data) for name, view in self.features.views.items()
+            resolve_view(name, view, self.features, self.declarations.data)
+            for name, view in self.features.views.items()
         ]
 
     def compile(
@@ -60,7 +61,9 @@ class Opened:
     ) -> Compiled:
         """Compile every view over the spine's rows, or over a relation in their place; see `spine_sql`."""
         spine = self.features.spine
-        columns = self.catalog.get(spine.table, {}) if relation is None else columns_of(self.session, relation)
+        columns = (
+            self.catalog.get(spine.table, {}) if relation is None else columns_of(self.session, relation)
+        )
         rows = spine_sql(
             spine, columns, as_of=as_of, look_ahead=look_ahead, where=where, relation=relation, order=order
         )
@@ -71,7 +74,9 @@ class Opened:
 
 
 @contextmanager
-def opened(workspace: Workspace, *, as_of: datetime | None = None, reads: Sequence[Path] = ()) -> Iterator[Opened]:
+def opened(
+    workspace: Workspace, *, as_of: datetime | None = None, reads: Sequence[Path] = ()
+) -> Iterator[Opened]:
     """Open a session with the clean tables.
 
     Parameters

@@ -16,7 +16,7 @@ from mlcycle.declare.model import Window
 from mlcycle.engines.local import literal, quote
 from mlcycle.features.resolve import Catalog, ResolvedView, function_of, microseconds
 
-__all__ = ["ViewSql", "epoch", "event_view", "own_view", "sql_view", "timeless_view"]
+__all__ = ["MANY_ROWS", "ViewSql", "as_sql", "epoch", "event_view", "own_view", "sql_view", "timeless_view"]
 
 READ = {"count": "coalesce({0}, 0)", "days_since": "date_diff('day', {0}, s.__as_of)"}
 """How a feature is read from its aggregate, where not as it is: no row at all counts 0."""
@@ -24,6 +24,7 @@ READ = {"count": "coalesce({0}, 0)", "days_since": "date_diff('day', {0}, s.__as
 SUMS = ("sum", "avg")
 
 NEVER = "9223372036854775807"
+MANY_ROWS = "its sql returns more than one row for a row_id"
 
 
 @dataclass
@@ -67,32 +68,34 @@ def event_view(resolved: ResolvedView, catalog: Catalog, number: int) -> ViewSql
     """Compile windows, and expressions over the newest row, of a table with event times."""
     sql = ViewSql(resolved.name)
     if resolved.view.windows:
-        _windows(sql, resolved, f"__v{number}")
+        _windows(sql, resolved, catalog[resolved.table], f"__v{number}")
     if resolved.view.features:
         pick = f"{{'t': {epoch(quote(resolved.time or ''))}, 'k': {_known(resolved)}}}"
-        _newest(sql, resolved, catalog, f"__n{number}", pick)
+        _newest(sql, resolved, catalog[resolved.table], f"__n{number}", pick)
     return sql
 
 
 def timeless_view(resolved: ResolvedView, catalog: Catalog, number: int) -> ViewSql:
     """Compile expressions over a table without event time: by key the row of the newest batch."""
     sql = ViewSql(resolved.name)
-    batch = quote(BATCH_NUMBER) if BATCH_NUMBER in catalog[resolved.table] else "0"
-    _newest(sql, resolved, catalog, f"__n{number}", f"{{'b': {batch}}}")
+    columns = catalog[resolved.table]
+    batch = quote(BATCH_NUMBER) if BATCH_NUMBER in columns else "0"
+    _newest(sql, resolved, columns, f"__n{number}", f"{{'b': {batch}}}")
     return sql
 
 
 def own_view(
     resolved: ResolvedView, columns: Mapping[str, str], number: int, hidden: tuple[str, str] | None
 ) -> ViewSql:
-    """Compile expressions over the spine's own row; `hidden` is the target and the column that says when it was known."""
+    """Compile expressions over the spine's own row; `hidden` is the target and the column of when it was known."""
     name = f"__o{number}"
-    star = _star(columns)
+    # a column of the table called as_of would hide the moment that expressions may use
+    star = "* EXCLUDE (as_of)" if "as_of" in columns else "*"
     if hidden is not None:
         target, known = (quote(column) for column in hidden)
         late = f"CASE WHEN coalesce(CAST({known} AS TIMESTAMP), __as_of) <= __cutoff THEN {target} END"
         star = f"{star} REPLACE ({late} AS {target})"
-    listed = _expressions(resolved)
+    listed = _expressions(resolved, columns)
     return ViewSql(
         resolved.name,
         tables={name: f"SELECT __rid, {listed} FROM (SELECT {star}, __as_of AS as_of FROM __spine)"},
@@ -119,9 +122,6 @@ def sql_view(resolved: ResolvedView, keys: list[str], columns: list[str], number
     )
 
 
-MANY_ROWS = "its sql returns more than one row for a row_id"
-
-
 def user_sql(resolved: ResolvedView, keys: list[str]) -> str:
     """Return the user's SELECT of an SQL view with the relation `spine` before it."""
     listed = ", ".join(quote(key) for key in keys)
@@ -130,7 +130,12 @@ def user_sql(resolved: ResolvedView, keys: list[str]) -> str:
     return f"WITH spine AS ({spine}) SELECT * FROM (\n{select}\n)"
 
 
-def _windows(sql: ViewSql, resolved: ResolvedView, name: str) -> None:
+def as_sql(text: str, columns: Mapping[str, str]) -> str:
+    """Return a declared text as SQL: a column's name, which may be a keyword or have blanks, else an expression."""
+    return quote(text) if text in columns else f"(\n{text}\n)"
+
+
+def _windows(sql: ViewSql, resolved: ResolvedView, columns: Mapping[str, str], name: str) -> None:
     windows = resolved.view.windows
     spans = {feature: _span(window) for feature, window in windows.items()}
     overs = [span.over for span in spans.values()]
@@ -153,8 +158,10 @@ def _windows(sql: ViewSql, resolved: ResolvedView, name: str) -> None:
     listed = ", ".join(f"{expression} AS {column}" for column, expression in selected.items())
     lower = [] if bound is None else [f"e.__t > s.__t - {bound}"]
     pairs = " AND ".join([*_matches(resolved), "e.__t <= s.__hi", "e.__k <= s.__hi", *lower])
-    events = _events(resolved, values, conditions)
-    sql.tables[name] = f"SELECT s.__rid, {listed} FROM __spine s JOIN ({events}) e ON {pairs} GROUP BY s.__rid"
+    events = _events(resolved, columns, values, conditions)
+    sql.tables[name] = (
+        f"SELECT s.__rid, {listed} FROM __spine s JOIN ({events}) e ON {pairs} GROUP BY s.__rid"
+    )
     sql.joins.append(name)
 
 
@@ -203,12 +210,15 @@ def _inputs(resolved: ResolvedView) -> tuple[dict[str, str], dict[str, str]]:
     return values, conditions
 
 
-def _events(resolved: ResolvedView, values: dict[str, str], conditions: dict[str, str]) -> str:
+def _events(
+    resolved: ResolvedView, columns: Mapping[str, str], values: dict[str, str], conditions: dict[str, str]
+) -> str:
     listed = [f"{quote(column)} AS __k{i}" for i, (_, column) in enumerate(resolved.keys)]
     listed += [f"{epoch(quote(resolved.time or ''))} AS __t", f"{_known(resolved)} AS __k"]
-    listed += [f"(\n{expression}\n) AS {name}" for expression, name in values.items()]
-    listed += [f"(\n{condition}\n) AS {name}" for condition, name in conditions.items()]
-    functions = [function_of(resolved.name, feature, window) for feature, window in resolved.view.windows.items()]
+    listed += [f"{as_sql(text, columns)} AS {name}" for text, name in (*values.items(), *conditions.items())]
+    functions = [
+        function_of(resolved.name, feature, window) for feature, window in resolved.view.windows.items()
+    ]
     summed = dict.fromkeys(values[argument] for function, argument in functions if function in SUMS)
     halves = [half for name in summed for half in _halves(name)]
     events = f"SELECT {', '.join(listed)} FROM {quote(resolved.table)}"
@@ -236,21 +246,22 @@ def _ranked(arguments: list[str]) -> str:
     return f"{{{', '.join(parts)}}}"
 
 
-def _newest(sql: ViewSql, resolved: ResolvedView, catalog: Catalog, name: str, rank: str) -> None:
+def _newest(sql: ViewSql, resolved: ResolvedView, columns: Mapping[str, str], name: str, rank: str) -> None:
     """Add the expressions over an entity's newest row by `rank`, of the rows that the cutoff lets through."""
     keys = [f"{quote(column)} AS __k{i}" for i, (_, column) in enumerate(resolved.keys)]
-    extra = [*keys, f"{rank} AS __rank", "t AS __r"]
+    row = ", ".join(f"{literal(column)}: {quote(column)}" for column in columns if column != "as_of")
+    extra = [*keys, f"{rank} AS __rank", f"{{{row}}} AS __r"]
     if resolved.time:
         extra.append(f"{epoch(quote(resolved.time))} AS __t")
     if resolved.known or resolved.time:
         extra.append(f"{_known(resolved)} AS __k")
-    table = f"SELECT {', '.join(extra)} FROM (SELECT {_star(catalog[resolved.table])} FROM {quote(resolved.table)}) t"
+    table = f"SELECT {', '.join(extra)} FROM {quote(resolved.table)}"
     newest = "max({'rank': e.__rank, 'r': e.__r}).r AS __r"
     if resolved.known or resolved.time:
         times = (["e.__t <= s.__hi"] if resolved.time else []) + ["e.__k <= s.__hi"]
+        on = " AND ".join([*_matches(resolved), *times])
         sql.tables[f"{name}r"] = (
-            f"SELECT s.__rid, {newest} FROM __spine s JOIN ({table}) e ON {' AND '.join([*_matches(resolved), *times])} "
-            "GROUP BY s.__rid"
+            f"SELECT s.__rid, {newest} FROM __spine s JOIN ({table}) e ON {on} GROUP BY s.__rid"
         )
         on = "e.__rid = s.__rid"
     else:
@@ -259,18 +270,13 @@ def _newest(sql: ViewSql, resolved: ResolvedView, catalog: Catalog, name: str, r
         sql.tables[f"{name}r"] = f"SELECT {', '.join([*by, newest])} FROM ({table}) e{group}"
         on = " AND ".join(_matches(resolved)) or "TRUE"
     sql.tables[name] = (
-        f"SELECT __rid, {_expressions(resolved)} FROM (SELECT s.__rid, s.__as_of AS as_of, unnest(e.__r) "
+        f"SELECT __rid, {_expressions(resolved, columns)} FROM (SELECT s.__rid, s.__as_of AS as_of, unnest(e.__r) "
         f"FROM __spine s LEFT JOIN {name}r e ON {on})"
     )
     sql.features |= {feature: f"{name}.__f{i}" for i, feature in enumerate(resolved.view.features)}
     sql.joins.append(name)
 
 
-def _expressions(resolved: ResolvedView) -> str:
-    return ", ".join(f"(\n{expression}\n) AS __f{i}" for i, expression in enumerate(resolved.view.features.values()))
-
-
-def _star(columns: Mapping[str, str]) -> str:
-    """Return the star of a table without a column `as_of`, which would hide the moment that expressions may use."""
-    names = [name for name in columns if name.lower() == "as_of"]
-    return f"* EXCLUDE ({quote(names[0])})" if names else "*"
+def _expressions(resolved: ResolvedView, columns: Mapping[str, str]) -> str:
+    texts = resolved.view.features.values()
+    return ", ".join(f"{as_sql(text, columns)} AS __f{i}" for i, text in enumerate(texts))

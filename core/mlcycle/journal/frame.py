@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
-__all__ = ["CONTROL", "LONGEST", "Parsed", "control", "encode", "frame", "parse"]
+__all__ = ["CONTROL", "LONGEST", "RESERVED", "Parsed", "control", "encode", "frame", "parse"]
 
 CONTROL = b'{"_segment":'
+RESERVED = frozenset({"_segment", "_n", "_s"})
+"""Keys that no record may have: the journal's own, and those the fold adds."""
 LONGEST = 1 << 20
 """Bytes of the longest line that is written."""
 
@@ -45,12 +47,12 @@ def encode(record: Mapping[str, object]) -> bytes:
     ------
     TypeError
         If a value is of a type that JSON cannot hold.
+    ValueError
+        If a key is one of the journal's own.
     """
-    try:
-        text = json.dumps(record, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_plain)
-    except ValueError:
-        text = json.dumps(_finite(record), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode("utf-8", "replace")
+    if not RESERVED.isdisjoint(record):
+        raise ValueError(f"no record may have the key {min(RESERVED & record.keys())}")
+    return _text(record).encode("utf-8", "replace")
 
 
 def frame(payload: bytes) -> bytes:
@@ -60,7 +62,7 @@ def frame(payload: bytes) -> bytes:
 
 def control(what: str, **facts: object) -> bytes:
     """Return the line of a control record."""
-    return frame(encode({"_segment": what, **facts}))
+    return frame(_text({"_segment": what, **facts}).encode())
 
 
 def parse(chunk: bytes) -> Parsed:
@@ -75,6 +77,13 @@ def parse(chunk: bytes) -> Parsed:
         else:
             parsed.records.append(payload)
     return parsed
+
+
+def _text(record: Mapping[str, object]) -> str:
+    try:
+        return json.dumps(record, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_plain)
+    except ValueError:
+        return json.dumps(_finite(record), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def _whole(line: bytes, payload: bytes) -> bool:

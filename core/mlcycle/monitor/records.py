@@ -211,14 +211,16 @@ def verdicts_before(tx: Transaction, span: Span, line: Line, n: int) -> list[str
     ]
 
 
-def standing(tx: Transaction, deployments: Sequence[str]) -> dict[tuple[object, ...], str]:
-    """Return the alerts that are not closed, by what they are about."""
+def standing(tx: Transaction, span: Span) -> dict[tuple[str, str], str]:
+    """Return the ids of a window's alerts that are not closed, by metric and subject."""
     rows = tx.rows(
-        "SELECT alert_id, deployment, metric, subject, window_start, window_end FROM alert WHERE state <> 'closed' AND list_contains(?, deployment)",
-        [list(deployments)],
+        """
+        SELECT alert_id::VARCHAR AS alert_id, metric, subject FROM alert
+        WHERE state <> 'closed' AND deployment = ? AND window_start = ? AND window_end = ?
+        """,
+        [span.deployment, span.start, span.end],
     )
-    columns = ("deployment", "metric", "subject", "window_start", "window_end")
-    return {tuple(row[column] for column in columns): str(row["alert_id"]) for row in rows}
+    return {(row["metric"], row["subject"]): row["alert_id"] for row in rows}
 
 
 def open_alert(tx: Transaction, span: Span, line: Line, kind: str) -> Alert:

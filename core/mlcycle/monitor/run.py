@@ -69,9 +69,15 @@ def run(workspace: Workspace, *, deployment: str | None = None, force: bool = Fa
         return MonitorReport((), len(windows), (), 0)
     ages = _ages(workspace, declared, requirements, [window.span.end for window in due])
     judge = _Judge(workspace, declared, requirements, references, ages)
-    results = tuple(judge.window(window) for window in due)
-    opened, closed = _record(store, results, monitor)
-    return MonitorReport(results, len(windows) - len(due), tuple(opened), closed)
+    results, opened, closed = [], [], 0
+    for window in due:
+        # One short transaction a window: its reads share one opening of the store, and nobody waits for all of them.
+        with store.transaction("monitor run") as tx:
+            results.append(judge.window(window))
+            new, gone = _record(tx, results[-1], monitor)
+        opened += new
+        closed += gone
+    return MonitorReport(tuple(results), len(windows) - len(due), tuple(opened), closed)
 
 
 def _current(
@@ -184,28 +190,25 @@ def _traffic_lines(traffic: dict[str, Any], sampled: dict[str, Any]) -> list[Lin
     return lines
 
 
-def _record(store: Store, results: Sequence[WindowResult], monitor: Monitor) -> tuple[list[Alert], int]:
+def _record(tx: Transaction, result: WindowResult, monitor: Monitor) -> tuple[list[Alert], int]:
+    """Write a window and bring its alerts up to date; returns those opened, and how many were closed."""
     in_a_row = monitor.consecutive or CONSECUTIVE[monitor.window]
-    opened: list[Alert] = []
-    closed = 0
-    with store.transaction("monitor run") as tx:
-        for result in results:
-            records.replace_window(tx, result.span, result.lines)
-        standing = records.standing(tx, sorted({result.span.deployment for result in results}))
-        for result in results:
-            span = result.span
-            for line in result.lines:
-                if line.metric not in DRIFT and line.requirement_id is None:
-                    continue
-                known = standing.get((span.deployment, line.metric, line.subject, span.start, span.end))
-                if line.verdict == "alert" and known is not None:
-                    records.update_alert(tx, known, line)
-                elif line.verdict == "alert" and _lasting(tx, span, line, in_a_row):
-                    opened.append(records.open_alert(tx, span, line, "requirement" if line.requirement_id else "drift"))
-                elif line.verdict != "alert" and known is not None:
-                    records.set_alert_state(tx, known, "closed")
-                    closed += 1
-        tx.audit("windows", after={"computed": len(results), "alerts opened": len(opened), "alerts closed": closed})
+    span, opened, closed = result.span, [], 0
+    records.replace_window(tx, span, result.lines)
+    standing = records.standing(tx, span)
+    for line in result.lines:
+        if line.metric not in DRIFT and line.requirement_id is None:
+            continue
+        known = standing.get((line.metric, str(line.subject)))
+        if line.verdict == "alert" and known is not None:
+            records.update_alert(tx, known, line)
+        elif line.verdict == "alert" and _lasting(tx, span, line, in_a_row):
+            opened.append(records.open_alert(tx, span, line, "requirement" if line.requirement_id else "drift"))
+        elif line.verdict != "alert" and known is not None:
+            records.set_alert_state(tx, known, "closed")
+            closed += 1
+    what = f"window {span.deployment} {span.start} {span.model}:{span.version}"
+    tx.audit(what, after={"predictions": result.predictions, "alerts opened": len(opened), "alerts closed": closed})
     return opened, closed
 
 

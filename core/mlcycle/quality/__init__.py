@@ -1,6 +1,6 @@
 """Quality: declared rules judge every batch; what cannot be mended is set aside, with the reason.
 
-    batch --check--> verdict, score a dimension --admit--> dataset version    (or: refused, and why)
+batch --check--> verdict, score a dimension --admit--> dataset version    (or: refused, and why)
 """
 
 from __future__ import annotations

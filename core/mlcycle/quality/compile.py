@@ -20,11 +20,36 @@ from mlcycle.engines.local import Session, SqlError, literal, quote
 from mlcycle.errors import DeclarationError
 from mlcycle.quality.rules import Rule
 
-__all__ = ["BATCH", "JUDGED", "Compiled", "Scene", "compile_rule", "expression", "judged_sql", "missing", "unique_sql", "wrong"]
+__all__ = [
+    "BATCH",
+    "EARLIER",
+    "JUDGED",
+    "Compiled",
+    "Parent",
+    "Scene",
+    "compile_rule",
+    "expression",
+    "fresh_sql",
+    "judged_sql",
+    "missing",
+    "unique_sql",
+    "wrong",
+]
 
 BATCH = "__batch"
+EARLIER = "__earlier"
 JUDGED = "__judged"
 FLOATS = ("DOUBLE", "FLOAT")
+
+
+@dataclass(frozen=True)
+class Parent:
+    """Where an `exists_in` looks."""
+
+    relation: str
+    """Quoted SQL that can stand after FROM."""
+    type: str
+    """DuckDB type of the column."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +59,10 @@ class Scene:
     columns: Mapping[str, str]
     """Column of the batch to its DuckDB type."""
     as_of: datetime
-    parents: Mapping[tuple[str, str], str]
-    """(table, column) of an `exists_in` to the relation, quoted, that holds its values."""
-    earlier: str | None
-    """Quoted relation of the clean rows so far, if a value that stands there already is a repetition."""
+    parents: Mapping[tuple[str, str], Parent]
+    """(table, column) of an `exists_in` to where its values are."""
+    earlier: frozenset[str] = frozenset()
+    """Columns of `__earlier`, the clean rows so far, if a value that stands there already is a repetition."""
     file: Path | None = None
     """Where the rules are declared."""
 
@@ -61,7 +86,11 @@ class Compiled:
     @property
     def leaving(self) -> str:
         """Condition of the rows that `set_aside` takes."""
-        return self.broken if self.surplus is None else f"coalesce(({self.considered}) AND ({self.surplus}), FALSE)"
+        return (
+            self.broken
+            if self.surplus is None
+            else f"coalesce(({self.considered}) AND ({self.surplus}), FALSE)"
+        )
 
 
 def compile_rule(rule: Rule, scene: Scene, position: int) -> Compiled:
@@ -72,7 +101,7 @@ def compile_rule(rule: Rule, scene: Scene, position: int) -> Compiled:
     DeclarationError
         If it names a column that the batch does not have.
     """
-    for column in rule.columns:
+    for column in (*rule.columns, *([rule.mend.column] if rule.mend else [])):
         _known(rule, column, scene)
     where = f"({rule.where}\n)" if rule.where else "TRUE"
     if rule.kind == "holds":
@@ -98,8 +127,8 @@ def _bad(rule: Rule, column: str, kind: str, position: int) -> str:
         values = [f"CAST({literal(value)} AS {kind})" for value in rule.value if value is not None]
         return f"{column} NOT IN ({', '.join(values)})" if values else "TRUE"
     if rule.kind == "between":
-        low, high = rule.value
-        sides = [f"{column} {sign} CAST({literal(side)} AS {_comparable(kind, side)})" for sign, side in ((">=", low), ("<=", high)) if side is not None]
+        low, high = (_border(rule, side, kind) for side in rule.value)
+        sides = [f"{column} {sign} {side}" for sign, side in ((">=", low), ("<=", high)) if side is not None]
         return f"NOT ({' AND '.join(sides)})" if sides else "FALSE"
     if rule.kind == "matches":
         return f"NOT regexp_matches(CAST({column} AS VARCHAR), {literal(rule.value)})"
@@ -108,9 +137,16 @@ def _bad(rule: Rule, column: str, kind: str, position: int) -> str:
     raise DeclarationError(f"check {rule.name}: {rule.kind} is no rule about rows")
 
 
-def _comparable(kind: str, side: object) -> str:
+def _border(rule: Rule, side: object, kind: str) -> str | None:
+    if side is None:
+        return None
+    if kind == "VARCHAR" and not isinstance(side, str):
+        raise DeclarationError(
+            f"check {rule.name} of {rule.dataset}: `{rule.columns[0]}` is text, {side} is a number",
+            hint="declare the column as a number in data.yaml, or quote the border to compare as text",
+        )
     # A fraction as the border of an integer column must not be rounded: 1 is not between 1.5 and 3.
-    return "DOUBLE" if kind == "BIGINT" and isinstance(side, float) else kind
+    return f"CAST({literal(side)} AS {'DOUBLE' if kind == 'BIGINT' and isinstance(side, float) else kind})"
 
 
 def missing(column: str, columns: Mapping[str, str]) -> str:
@@ -131,23 +167,25 @@ def unique_sql(compiled: Compiled, scene: Scene) -> str:
     """
     rule = compiled.rule
     names = [f"k{position}" for position in range(len(rule.columns))]
-    keys = [
+    listed = ", ".join(names)
+    keys = ", ".join(
         f"CASE WHEN NOT ({missing(column, scene.columns)}) THEN {quote(column)} END AS {name}"
         for column, name in zip(rule.columns, names, strict=True)
-    ]
-    same = " AND ".join(f"v.{name} IS NOT DISTINCT FROM d.{name}" for name in names)
-    listed = ", ".join(names)
-    values = f"v AS (SELECT {quote(ROW)} AS n, {', '.join(keys)} FROM {quote(JUDGED)} WHERE {compiled.considered})"
-    repeated = f"SELECT {listed}, min(n) AS first FROM v GROUP BY {listed} HAVING count(*) > 1"
-    if scene.earlier is not None:
-        there = ", ".join(f"{quote(column)} AS {name}" for column, name in zip(rule.columns, names, strict=True))
-        # Row 0 stands for the row that came with an earlier batch.
-        repeated += f" UNION ALL SELECT DISTINCT {listed}, 0 AS first FROM (SELECT {there} FROM {scene.earlier}) AS v"
-        repeated = f"SELECT {listed}, min(first) AS first FROM ({repeated}) GROUP BY {listed}"
-    return (
-        f"WITH {values}, d AS ({repeated}) SELECT v.n AS {quote(ROW)}, v.n > d.first AS surplus "
-        f"FROM v JOIN d ON {same}"
     )
+    values = f"SELECT {quote(ROW)} AS n, {keys} FROM {quote(JUDGED)} WHERE {compiled.considered}"
+    first = f"SELECT {listed}, min(n) AS first FROM v GROUP BY {listed} HAVING count(*) > 1"
+    if scene.earlier.issuperset(rule.columns):
+        there = f"(SELECT *{_as_of(scene)} FROM {quote(EARLIER)})"
+        # Row 0 stands for the row that came with an earlier batch.
+        seen = f"SELECT DISTINCT {keys}, 0 AS first FROM {there} WHERE {compiled.considered}"
+        first = f"SELECT {listed}, min(first) AS first FROM ({first} UNION ALL {seen}) GROUP BY {listed}"
+    same = " AND ".join(f"v.{name} IS NOT DISTINCT FROM d.{name}" for name in names)
+    later = f"SELECT v.n AS {quote(ROW)}, v.n > d.first AS surplus FROM v JOIN d ON {same}"
+    return f"WITH v AS ({values}), d AS ({first}) {later}"
+
+
+def _as_of(scene: Scene) -> str:
+    return "" if "as_of" in scene.columns else f", {literal(scene.as_of)} AS as_of"
 
 
 def judged_sql(rules: Sequence[Rule], scene: Scene, repeats: Mapping[int, str]) -> str:
@@ -158,25 +196,30 @@ def judged_sql(rules: Sequence[Rule], scene: Scene, repeats: Mapping[int, str]) 
     repeats
         Position of a `unique` rule to the table with its repeated rows, as `unique_sql` makes it.
     """
-    as_of = "" if "as_of" in scene.columns else f", {literal(scene.as_of)} AS as_of"
-    selected, joined = [f"b.*{as_of}"], [f"FROM {quote(BATCH)} AS b"]
+    selected, joined = [f"b.*{_as_of(scene)}"], [f"FROM {quote(BATCH)} AS b"]
     for position, rule in enumerate(rules):
         if rule.kind == "exists_in":
             parent, key = scene.parents[rule.value[0], rule.value[1]], quote(rule.value[1])
-            column = quote(rule.columns[0])
+            cast = "" if _alike(parent.type, scene.columns[rule.columns[0]]) else "::VARCHAR"
             selected.append(f"p{position}.k IS NULL AS {quote(f'__orphan_{position}')}")
             joined.append(
-                f"LEFT JOIN (SELECT DISTINCT {key}::VARCHAR AS k FROM {parent} WHERE {key} IS NOT NULL) AS p{position} "
-                f"ON b.{column}::VARCHAR = p{position}.k"
+                f"LEFT JOIN (SELECT DISTINCT {key}{cast} AS k FROM {parent.relation} WHERE {key} IS NOT NULL) "
+                f"AS p{position} ON b.{quote(rule.columns[0])}{cast} = p{position}.k"
             )
         elif rule.kind == "unique":
             flag = quote(f"__repeats_{position}")
             if position in repeats:
                 selected.append(f"u{position}.surplus AS {flag}")
-                joined.append(f"LEFT JOIN {quote(repeats[position])} AS u{position} ON u{position}.{quote(ROW)} = b.{quote(ROW)}")
+                joined.append(
+                    f"LEFT JOIN {quote(repeats[position])} AS u{position} ON u{position}.{quote(ROW)} = b.{quote(ROW)}"
+                )
             else:
                 selected.append(f"NULL::BOOLEAN AS {flag}")
     return f"SELECT {', '.join(selected)} {' '.join(joined)}"
+
+
+def _alike(one: str, other: str) -> bool:
+    return any({one, other} <= family for family in ({"BIGINT", "DOUBLE"}, {"DATE", "TIMESTAMP"}, {one}))
 
 
 def expression(session: Session, rule: Rule, text: str, scene: Scene) -> None:
@@ -188,7 +231,9 @@ def expression(session: Session, rule: Rule, text: str, scene: Scene) -> None:
         With DuckDB's message, or the nearest column where one is unknown.
     """
     probe = f"SELECT ({text}\n)"
-    parsed = json.loads(session.one("SELECT json_serialize_sql(?::VARCHAR)::VARCHAR AS tree", [probe])["tree"])
+    parsed = json.loads(
+        session.one("SELECT json_serialize_sql(?::VARCHAR)::VARCHAR AS tree", [probe])["tree"]
+    )
     if parsed["error"]:
         raise wrong(rule, parsed.get("error_message", "it is not SQL"), scene)
     if len(parsed["statements"]) != 1:
@@ -204,24 +249,28 @@ def wrong(rule: Rule, message: str, scene: Scene) -> DeclarationError:
     first = message.strip().splitlines()[0]
     unknown = re.search(r'(?:column|Table) (?:named )?"([^"]+)" (?:not found|does not exist)', first)
     if unknown:
-        first = f"no column `{unknown[1]}`{suggestion(unknown[1], [*scene.columns, 'as_of'], what='its columns')}"
-    return DeclarationError(f"check {rule.name} of {rule.dataset}: {first}", file=scene.file, hint="correct it in the check file")
+        first = (
+            f"no column `{unknown[1]}`{suggestion(unknown[1], [*scene.columns, 'as_of'], what='its columns')}"
+        )
+    return DeclarationError(
+        f"check {rule.name} of {rule.dataset}: {first}", file=scene.file, hint="correct it in the check file"
+    )
 
 
 def _known(rule: Rule, column: str, scene: Scene) -> str:
     if column not in scene.columns:
         near = suggestion(column, scene.columns, what="its columns")
         raise DeclarationError(
-            f"check {rule.name} of {rule.dataset}: no column `{column}`{near}", file=scene.file, hint="correct it in the check file"
+            f"check {rule.name} of {rule.dataset}: no column `{column}`{near}",
+            file=scene.file,
+            hint="correct it in the check file",
         )
     return quote(column)
 
 
 def fresh_sql(rule: Rule, scene: Scene) -> str:
     """Return the SELECT of a freshness rule: the newest value, and whether it is young enough at `as_of`."""
-    column, where = quote(rule.columns[0]), f"({rule.where}\n)" if rule.where else "TRUE"
-    limit = f"to_seconds({seconds_of(rule.value)})"
-    return (
-        f"SELECT max({column}) FILTER (WHERE {where})::TIMESTAMP AS newest, "
-        f"max({column}) FILTER (WHERE {where})::TIMESTAMP >= {literal(scene.as_of)} - {limit} AS good FROM {quote(JUDGED)}"
-    )
+    column, where = _known(rule, rule.columns[0], scene), f"({rule.where}\n)" if rule.where else "TRUE"
+    oldest = f"{literal(scene.as_of)} - to_seconds({seconds_of(rule.value)})"
+    newest = f"max({column}) FILTER (WHERE {where})::TIMESTAMP"
+    return f"SELECT {newest} AS newest, {newest} >= {oldest} AS good FROM {quote(JUDGED)}"

@@ -8,7 +8,15 @@ from typing import Any, Literal
 
 from mlcycle.declare.model import Severity
 
-__all__ = ["DIMENSIONS", "CheckResult", "Dimension", "HistoryPoint", "QualityReport", "QuarantineRow", "Verdict"]
+__all__ = [
+    "DIMENSIONS",
+    "CheckResult",
+    "Dimension",
+    "HistoryPoint",
+    "QualityReport",
+    "QuarantineRow",
+    "Verdict",
+]
 
 Dimension = Literal["consistency", "completeness", "timeliness", "accuracy"]
 Verdict = Literal["pass", "warn", "fail", "error", "not measured"]

@@ -115,7 +115,13 @@ def _value(kind: str, value: Any) -> Any:
 
 
 def _rule(
-    dataset: str, dimension: Dimension, check: Check, kind: str, columns: tuple[str, ...], value: Any, name: str | None
+    dataset: str,
+    dimension: Dimension,
+    check: Check,
+    kind: str,
+    columns: tuple[str, ...],
+    value: Any,
+    name: str | None,
 ) -> Rule:
     asked = [dataset, dimension, kind, list(columns), value, check.where, check.mostly]
     return Rule(

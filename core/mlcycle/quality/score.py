@@ -8,7 +8,15 @@ from statistics import fmean
 from mlcycle.declare.model import Severity
 from mlcycle.quality.model import DIMENSIONS, CheckResult, Dimension, Verdict
 
-__all__ = ["WEIGHTS", "batch_verdict", "check_score", "dimension_scores", "overall", "tolerated", "verdict_of"]
+__all__ = [
+    "WEIGHTS",
+    "batch_verdict",
+    "check_score",
+    "dimension_scores",
+    "overall",
+    "tolerated",
+    "verdict_of",
+]
 
 WEIGHTS: dict[Severity, int] = {"critical": 3, "warning": 1, "info": 0}
 ORDER: tuple[Verdict, ...] = ("not measured", "pass", "warn", "fail", "error")
@@ -44,7 +52,11 @@ def dimension_scores(results: Sequence[CheckResult]) -> dict[Dimension, float | 
     """
     scores: dict[Dimension, float | None] = {}
     for dimension in DIMENSIONS:
-        own = [one for one in results if one.dimension == dimension and one.verdict not in ("error", "not measured")]
+        own = [
+            one
+            for one in results
+            if one.dimension == dimension and one.verdict not in ("error", "not measured")
+        ]
         weight = sum(WEIGHTS[one.severity] for one in own)
         total = sum(WEIGHTS[one.severity] * check_score(one.considered, one.bad_rows) for one in own)
         scores[dimension] = total / weight if weight else None
@@ -59,5 +71,5 @@ def overall(scores: Mapping[Dimension, float | None]) -> float | None:
 
 def batch_verdict(verdicts: Iterable[Verdict]) -> Verdict:
     """Return the worst verdict; a batch that nothing was measured of passes."""
-    worst = max(verdicts, key=ORDER.index, default="pass")
+    worst: Verdict = max(verdicts, key=ORDER.index, default="pass")
     return "pass" if worst == "not measured" else worst

@@ -19,6 +19,8 @@ __all__ = ["Feature", "Output", "Package", "Signature", "open_package"]
 SIGNATURE_FILE = "package.json"
 SIGNATURE_BYTES = 4 << 20
 MODEL_BYTES = 1 << 30
+UNTYPABLE = '"\\'
+"""What msgspec cannot have in the name of a typed field."""
 SUFFIX = {"onnx": ".onnx", "skops": ".skops"}
 
 
@@ -145,6 +147,8 @@ def _contradiction(signature: Signature) -> str:
     if signature.file != f"model{SUFFIX[signature.runtime]}":
         return f"file must be model{SUFFIX[signature.runtime]}, not {signature.file!r}"
     for feature in signature.features:
+        if any(sign in UNTYPABLE or sign < " " for sign in feature.name):
+            return f"the server cannot take a feature named {feature.name!r}: no quotes, backslashes or line ends"
         if len(set(feature.categories)) != len(feature.categories):
             return f"feature {feature.name!r} has a category twice"
     if signature.task == "multiclass" and not signature.classes:

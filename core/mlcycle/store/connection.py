@@ -43,6 +43,8 @@ __all__ = [
 FORMAT = "v1.5.0"
 """Storage format at creation: what other people's DuckDB 1.5 and later read."""
 NAP_S = 0.02
+FOREIGN_WAIT_S = 5.0
+"""How long to wait for a program that does not know our lock."""
 HINT_DAMAGED = "mlcycle store restore, from a copy in .mlcycle/backup; keep this folder until it works"
 
 _one_at_a_time = threading.Lock()
@@ -86,14 +88,14 @@ def shared(workspace: Workspace, timeout_s: float) -> Iterator[None]:
 
 
 def connect(
-    path: Path, *, read_only: bool, timeout_s: float = 5.0, spill: Path | None = None
+    path: Path, *, read_only: bool, timeout_s: float | None = None, spill: Path | None = None
 ) -> DuckDBPyConnection:
     """Open the file. The caller holds the lock, and closes.
 
     Raises
     ------
     Busy
-        If another program (not one of ours) has the file open for longer than the timeout.
+        If another program (not one of ours) has the file open for longer than the timeout, 5 s by default.
     DamagedWal
         If the write-ahead log cannot be replayed.
     WorkspaceError
@@ -110,7 +112,8 @@ def connect(
     }
     if not read_only:
         config["storage_compatibility_version"] = FORMAT
-    end = time.monotonic() + timeout_s
+    wait_s = FOREIGN_WAIT_S if timeout_s is None else timeout_s
+    end = time.monotonic() + wait_s
     while True:
         try:
             connection = duckdb.connect(str(path), read_only=read_only, config=config)

@@ -55,7 +55,7 @@ def fold(
     connection: DuckDBPyConnection,
     workspace: Workspace,
     *,
-    limit: int | None = STEP,
+    limit: int | None = None,
     hook: Hook = lambda _stage: None,
 ) -> FoldReport:
     """Fold what the journal holds, at most about `limit` bytes. The caller holds the store exclusively.
@@ -67,14 +67,14 @@ def fold(
     workspace
         Whose journal.
     limit
-        Bytes of journal; None takes all.
+        Bytes of journal; None is `STEP`.
     hook
         Called with the name of each stage passed; for tests that die there.
     """
     done = offsets(connection)
     # Before reading: a writer found gone now cannot append behind what is read.
     finished = {segment.name for segment in segments(workspace.journal) if is_finished(segment)}
-    found, left = tails(workspace.journal, done, limit)
+    found, left = tails(workspace.journal, done, STEP if limit is None else limit)
     for tail in found:
         if tail.whole and tail.torn and tail.segment.name in finished:
             tail.parsed.bad.append(tail.torn)

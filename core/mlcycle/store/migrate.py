@@ -99,7 +99,7 @@ def check(connection: DuckDBPyConnection, known: tuple[Migration, ...] | None = 
 
 
 def open_for_writing(
-    workspace: Workspace, *, timeout_s: float = 5.0, known: tuple[Migration, ...] | None = None
+    workspace: Workspace, *, known: tuple[Migration, ...] | None = None
 ) -> DuckDBPyConnection:
     """Open the store, made, mended and migrated as needed. The caller holds it exclusively, and closes.
 
@@ -113,7 +113,7 @@ def open_for_writing(
         (workspace.home / folder).mkdir(exist_ok=True)
     if not workspace.database.exists():
         _create(workspace, known)
-    connection = _recovered(workspace, timeout_s)
+    connection = _recovered(workspace)
     try:
         check(connection, known)
     except Outdated as old:
@@ -122,7 +122,7 @@ def open_for_writing(
             connection.execute("CHECKPOINT")
             connection.close()
             _set_aside(workspace, f"before-{known[-1].version:04d}")
-            connection = connect(workspace.database, read_only=False, timeout_s=timeout_s)
+            connection = connect(workspace.database, read_only=False)
         _migrate(connection, known, old.version)
     except BaseException:
         connection.close()
@@ -139,7 +139,7 @@ def _create(workspace: Workspace, known: tuple[Migration, ...]) -> None:
         _migrate(connection, known, 0)
         facts = [("created_by", application()), ("created_at", clock.wall().isoformat())]
         for key, value in facts:
-            connection.execute("INSERT INTO meta VALUES (?, ?)", [key, value])
+            connection.execute("INSERT INTO meta (key, value) VALUES (?, ?)", [key, value])
         connection.execute("CHECKPOINT")
     finally:
         connection.close()
@@ -180,7 +180,7 @@ def lay_views(connection: DuckDBPyConnection) -> None:
     for rule in RULES:
         connection.execute(f"CREATE VIEW live_{rule.table} AS SELECT * FROM {rule.table}")
     _run(connection, views())
-    connection.execute("INSERT OR REPLACE INTO meta VALUES ('views_sha256', ?)", [_views_hash()])
+    connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('views_sha256', ?)", [_views_hash()])
 
 
 def lay_temporary_views(connection: DuckDBPyConnection) -> None:
@@ -209,11 +209,9 @@ def _views_noted(connection: DuckDBPyConnection) -> str:
     return str(row[0]) if row else ""
 
 
-def _recovered(workspace: Workspace, timeout_s: float) -> DuckDBPyConnection:
+def _recovered(workspace: Workspace) -> DuckDBPyConnection:
     try:
-        return connect(
-            workspace.database, read_only=False, timeout_s=timeout_s, spill=workspace.tmp / "spill"
-        )
+        return connect(workspace.database, read_only=False, spill=workspace.tmp / "spill")
     except DamagedWal as error:
         why = error.message
     # Nothing acknowledged is in the log alone: the journal still has what was folded since the checkpoint,
@@ -222,9 +220,7 @@ def _recovered(workspace: Workspace, timeout_s: float) -> DuckDBPyConnection:
     kept = _free_name(workspace.home / "recovery", f"{_stamp(clock.wall())}-{wal.name}")
     wal.replace(kept)
     try:
-        connection = connect(
-            workspace.database, read_only=False, timeout_s=timeout_s, spill=workspace.tmp / "spill"
-        )
+        connection = connect(workspace.database, read_only=False, spill=workspace.tmp / "spill")
     except WorkspaceError:
         kept.replace(wal)
         raise

@@ -143,4 +143,5 @@ def bucket(latency: str) -> str:
 
     A latency that is not known has the bucket -32768; below a microsecond it counts as one.
     """
-    return f"coalesce(round(16 * log2(greatest({latency}, 0.001))), -32768)::SMALLINT"
+    known = f"round(16 * log2(greatest({latency}, 0.001)))"
+    return f"CASE WHEN {latency} IS NULL THEN -32768 ELSE {known} END::SMALLINT"

@@ -10,14 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlcycle.journal.frame import control, encode, frame, parse
+from mlcycle.journal.frame import RESERVED, control, encode, frame, parse
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
-RECORDS = st.dictionaries(st.text(min_size=1), VALUES, min_size=1, max_size=4)
+KEYS = st.text(min_size=1).filter(lambda key: key not in RESERVED)
+RECORDS = st.dictionaries(KEYS, VALUES, min_size=1, max_size=4)
 
 
 @given(st.lists(RECORDS, max_size=5))
@@ -107,3 +108,9 @@ def test_control_records_are_kept_apart_from_records() -> None:
     parsed = parse(control("start", format=1) + frame(b'{"a":1}'))
     assert parsed.records == [b'{"a":1}']
     assert parsed.controls == [{"_segment": "start", "format": 1}]
+
+
+@pytest.mark.parametrize("key", sorted(RESERVED))
+def test_the_journals_own_keys_are_refused(key: str) -> None:
+    with pytest.raises(ValueError, match=key):
+        encode({key: 1})

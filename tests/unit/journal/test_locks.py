@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -59,9 +58,9 @@ def test_an_exclusive_holder_keeps_readers_out_until_it_dies(tmp_path: Path) -> 
 
 
 def test_who_waits_at_the_gate_stops_those_who_come_later(tmp_path: Path) -> None:
-    with FileLock(tmp_path / "gate.lock", shared=False, timeout_s=1), pytest.raises(Busy):
-        with Turnstile(tmp_path, shared=True, timeout_s=0.02):
-            pass
+    late = Turnstile(tmp_path, shared=True, timeout_s=0.02)
+    with FileLock(tmp_path / "gate.lock", shared=False, timeout_s=1), pytest.raises(Busy), late:
+        pass
 
 
 def test_a_lock_is_free_again_after_its_block(tmp_path: Path) -> None:
@@ -77,12 +76,12 @@ def test_a_reader_goes_on_without_a_lock_where_none_can_be_made(tmp_path: Path) 
 
 
 def test_a_writer_needs_its_lock(tmp_path: Path) -> None:
-    with pytest.raises(WorkspaceError, match="cannot be written"):
-        with Turnstile(tmp_path / "gone", shared=False, timeout_s=0):
-            pass
+    lock = Turnstile(tmp_path / "gone", shared=False, timeout_s=0)
+    with pytest.raises(WorkspaceError, match="cannot be written"), lock:
+        pass
 
 
 @pytest.mark.skipif(not Path("/proc/locks").exists(), reason="the kernel lists lock holders on Linux only")
 def test_a_lock_file_that_is_gone_names_nobody(tmp_path: Path) -> None:
     assert holder(tmp_path) is None
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []

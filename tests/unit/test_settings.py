@@ -1,0 +1,96 @@
+"""Settings: file, variables and flags in rising order, and mistakes with their line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mlcycle import settings
+from mlcycle.errors import DeclarationError, UsageError
+
+
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in settings.KEYS:
+        monkeypatch.delenv(settings.variable(name), raising=False)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "config.toml"
+
+
+def test_without_a_file_everything_is_default(file: Path) -> None:
+    found = settings.load(file)
+    assert found == settings.Settings()
+    assert {source for _, _, source in found.explain()} == {"default"}
+    assert [name for name, _, _ in found.explain()] == list(settings.KEYS)
+
+
+def test_variables_win_over_the_file_and_flags_over_both(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text('time_zone = "Europe/Berlin"\n[ui]\nteach = true\nascii = true\n[store]\ndurability = "power"\n')
+    monkeypatch.setenv("MLCYCLE_UI_TEACH", "0")
+    monkeypatch.setenv("MLCYCLE_UI_THEME", "nord")
+    found = settings.load(file, flags={"ui.theme": "paper", "ui.ascii": None})
+    assert found.time_zone == "Europe/Berlin"
+    assert found.ui == settings.Ui(theme="paper", teach=False, ascii=True)
+    assert found.store.durability == "power"
+    assert {name: source for name, _, source in found.explain()} == {
+        "time_zone": str(file),
+        "ui.theme": "flag",
+        "ui.teach": "MLCYCLE_UI_TEACH",
+        "ui.ascii": str(file),
+        "store.durability": str(file),
+    }
+
+
+def test_the_file_lies_in_the_users_configuration_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert settings.config_file().name == "config.toml"
+    assert settings.config_file().parent.name == "mlcycle"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ('time_zone = "UTC"\n[ui]\nthem = "x"\n', 3, "unknown key `ui.them`; did you mean `ui.theme`?"),
+        ('ui.them = "x"\n', 1, "did you mean `ui.theme`?"),
+        ('\nui = {them = "x"}\n', 2, "did you mean `ui.theme`?"),
+        ('theme = "x"\n', 1, "did you mean `ui.theme`?"),
+        ("[user]\nname = 1\n", 1, "unknown key `user`; valid keys: time_zone, ui.theme"),
+        ('[ui]\nteach = "yes"\n', 2, "`ui.teach` must be true or false, found yes"),
+        ("[ui]\ntheme = 3\n", 2, "`ui.theme` must be a theme's name, found 3"),
+        ('[store]\ndurability = "disk"\n', 2, "must be process or power, found disk"),
+        ('time_zone = "Mars/Base"\n', 1, "must be a time zone such as Europe/Berlin, found Mars/Base"),
+        ("ui = 3\n", 1, "unknown key `ui`"),
+        ("a = \n", 1, "Invalid value"),
+    ],
+)
+def test_a_mistake_in_the_file_is_answered_with_its_line(file: Path, text: str, line: int, words: str) -> None:
+    file.write_text(text)
+    with pytest.raises(DeclarationError) as caught:
+        settings.load(file)
+    assert words in str(caught.value)
+    assert str(caught.value).startswith(f"{file}:{line}")
+
+
+def test_a_file_that_is_not_utf8_is_refused(file: Path) -> None:
+    file.write_bytes(b'time_zone = "\xe9"')
+    with pytest.raises(DeclarationError, match="is not UTF-8"):
+        settings.load(file)
+
+
+def test_a_wrong_variable_is_named(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLCYCLE_UI_ASCII", "maybe")
+    with pytest.raises(UsageError, match="MLCYCLE_UI_ASCII must be true or false, found maybe"):
+        settings.load(file)
+
+
+def test_other_variables_of_the_tool_are_no_settings(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLCYCLE_WORKSPACE", "/somewhere")
+    assert settings.load(file) == settings.Settings()
+
+
+def test_a_flag_nobody_knows_is_refused(file: Path) -> None:
+    with pytest.raises(UsageError, match="no setting `ui.teech`; did you mean `ui.teach`"):
+        settings.load(file, flags={"ui.teech": True})
