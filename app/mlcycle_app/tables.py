@@ -24,6 +24,17 @@ class Table:
 
 
 TABLES = {
+    "events": Table(
+        "recent events",
+        """SELECT ts AS "when", what, detail FROM (
+             SELECT ts, kind || ' ' || outcome AS what, subject || coalesce(': ' || reasons[1], '') AS detail FROM decisions
+             UNION ALL SELECT opened_at, kind || ' alert', subject || ' in the window of ' || strftime(window_end, '%Y-%m-%d') FROM alerts
+             UNION ALL SELECT arrived_at, 'batch ' || state, source || ', ' || rows || ' rows' FROM batches
+             UNION ALL SELECT created_at, 'training set', name || ', ' || rows || ' rows' FROM training_sets
+             UNION ALL SELECT ts, 'trigger ' || state, reason FROM triggers
+           ) ORDER BY ts DESC, what LIMIT 100""",
+        "Nothing has happened yet",
+    ),
     "requirements": Table(
         "requirements",
         """SELECT requirement_id AS requirement, role, metric, comparison || ' ' || printf('%g', value) AS "limit",
@@ -76,10 +87,11 @@ TABLES = {
     ),
     "runs": Table(
         "runs",
-        """SELECT r.status, coalesce(r.name, right(r.run_id::VARCHAR, 8)) AS run, r.experiment,
-             (SELECT string_agg(key || ' ' || printf('%.4g', value), '  ' ORDER BY key) FROM (SELECT key, value FROM latest_metrics m WHERE m.run_id = r.run_id ORDER BY key LIMIT 4)) AS metrics,
+        """SELECT r.status, m.metrics, coalesce(r.name, right(r.run_id::VARCHAR, 8)) AS run, r.experiment,
              r.started_at AS started, round(epoch(r.ended_at) - epoch(r.started_at), 2) AS seconds, left(r.git_commit, 8) AS git, right(r.run_id::VARCHAR, 8) AS id
-           FROM runs r ORDER BY r.started_at DESC, r.run_id DESC LIMIT 500""",
+           FROM runs r LEFT JOIN (SELECT run_id, string_agg(key || ' ' || printf('%.4g', value), '  ' ORDER BY key) AS metrics
+                                  FROM (FROM latest_metrics QUALIFY row_number() OVER (PARTITION BY run_id ORDER BY key) <= 2) GROUP BY run_id) m USING (run_id)
+           ORDER BY r.started_at DESC, r.run_id DESC LIMIT 500""",
         "No run yet: mlcycle train fits the declared models",
         ("seconds",),
     ),

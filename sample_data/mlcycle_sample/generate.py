@@ -18,13 +18,14 @@ from __future__ import annotations
 import csv
 import json
 import sqlite3
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from mlcycle_sample.simulate import Progress, Rows, Session, month_of, simulate
+from mlcycle_sample.simulate import Payment, Progress, Rows, Session, month_of, simulate
 
 __all__ = ["DEFAULT_SEED", "DROPS", "HISTORY", "SOURCES", "generate", "write_story"]
 
@@ -68,6 +69,11 @@ class _Delivery:
 
     def holds(self, moment: date) -> bool:
         return self.first <= month_of(moment) <= self.last
+
+    def span(self, rows: Sequence[Session] | Sequence[Payment]) -> range:
+        """Return the positions of this delivery's rows; each month's rows lie together, in order."""
+        begin = bisect_left(rows, self.first, key=_month_of_row)
+        return range(begin, bisect_right(rows, self.last, begin, key=_month_of_row))
 
     def hit(self, number: int, every: int, defect: str, times: int = 1) -> bool:
         """Whether this row gets the defect, which is then counted `times`."""
@@ -120,6 +126,10 @@ def write_story(
     manifest_file.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     tell(1.0, "files are written")
     return manifest
+
+
+def _month_of_row(row: Session | Payment) -> int:
+    return month_of(row.ts)
 
 
 def _tell_nobody(_share: float, _words: str) -> None:
@@ -184,9 +194,8 @@ def _customer_rows(delivery: _Delivery, rows: Rows) -> Iterator[list[object]]:
 def _write_sessions(delivery: _Delivery, rows: Rows) -> None:
     written = aside = 0
     with (delivery.folder / "sessions.jsonl").open("w", encoding="utf-8") as file:
-        for number, session in enumerate(rows.sessions):
-            if not delivery.holds(session.ts):
-                continue
+        for number in delivery.span(rows.sessions):
+            session = rows.sessions[number]
             text, copies, lost = _session_lines(delivery, number, session)
             file.write(text * copies)
             written += copies
@@ -238,9 +247,8 @@ def _write_payments(delivery: _Delivery, rows: Rows) -> None:
 
 def _payment_rows(delivery: _Delivery, rows: Rows) -> Iterator[tuple[int, int, datetime, float | None, str]]:
     aside = 0
-    for number, (customer_id, moment, price, status) in enumerate(rows.payments):
-        if not delivery.holds(moment):
-            continue
+    for number in delivery.span(rows.payments):
+        customer_id, moment, price, status = rows.payments[number]
         amount: float | None = price
         empty = delivery.hit(number, 257, "payments_null_amount")
         if empty:

@@ -111,8 +111,7 @@ def play(folder: Path, *, seed: int | None, tell: Teller, keep_serving: bool = F
         _reckon(stage)
         yield Outcome(stage.document, clock.now())
     finally:
-        if deploy.is_running(stage.workspace):
-            deploy.stop(stage.workspace)
+        deploy.stop_all(stage.workspace)
         clock.set_now(before)
 
 
@@ -231,11 +230,10 @@ def _deploy(stage: _Stage) -> None:
     stage.tell.learnt("deploy", f"image {image.tag}: {image.digest}" if image.built else f"no image: {image.why_not}")
     stage.tell.begin("deploy", "starts the model server and scores December's subscribers")
     started = deploy.start(stage.workspace, lives_with_parent=True)
-    report = deploy.score(stage.workspace, as_of=NEW_YEAR)
-    stage.document["scored"] = {"december": report.n}
+    scored = deploy.score(stage.workspace, as_of=NEW_YEAR)
+    stage.document["scored"] = {"december": len(scored)}
     stage.meter.lap("deploy")
-    slow = "" if report.latency is None else f", p95 {report.latency.p95:.1f} ms round trip"
-    stage.tell.learnt("deploy", f"{started.deployment} answers on {started.url}; {report.n:,} predictions journaled{slow}")
+    stage.tell.learnt("deploy", f"{started.deployment} answers on {started.url}; {len(scored):,} predictions journaled")
 
 
 def _quiet_month(stage: _Stage) -> None:
@@ -356,8 +354,7 @@ def _count(stage: _Stage, drop: str, batches: Any) -> None:
 
 def _score_month(stage: _Stage, month: str) -> None:
     stage.tell.begin("deploy", f"scores {month.capitalize()}'s subscribers")
-    report = deploy.score(stage.workspace, as_of=SNAPSHOTS[month])
-    stage.document["scored"][month] = report.n
+    stage.document["scored"][month] = len(deploy.score(stage.workspace, as_of=SNAPSHOTS[month]))
     stage.meter.lap("deploy")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from mlcycle import settings
 from mlcycle.errors import DeclarationError, UsageError
 
@@ -28,7 +29,9 @@ def test_without_a_file_everything_is_default(file: Path) -> None:
 
 
 def test_variables_win_over_the_file_and_flags_over_both(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file.write_text('time_zone = "Europe/Berlin"\n[ui]\nteach = true\nascii = true\n[store]\ndurability = "power"\n')
+    file.write_text(
+        'time_zone = "Europe/Berlin"\n[ui]\nteach = true\nascii = true\n[store]\ndurability = "power"\n'
+    )
     monkeypatch.setenv("MLCYCLE_UI_TEACH", "0")
     monkeypatch.setenv("MLCYCLE_UI_THEME", "nord")
     found = settings.load(file, flags={"ui.theme": "paper", "ui.ascii": None})
@@ -44,7 +47,9 @@ def test_variables_win_over_the_file_and_flags_over_both(file: Path, monkeypatch
     }
 
 
-def test_the_file_lies_in_the_users_configuration_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_file_lies_in_the_users_configuration_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     assert settings.config_file().name == "config.toml"
     assert settings.config_file().parent.name == "mlcycle"
@@ -66,7 +71,9 @@ def test_the_file_lies_in_the_users_configuration_folder(tmp_path: Path, monkeyp
         ("a = \n", 1, "Invalid value"),
     ],
 )
-def test_a_mistake_in_the_file_is_answered_with_its_line(file: Path, text: str, line: int, words: str) -> None:
+def test_a_mistake_in_the_file_is_answered_with_its_line(
+    file: Path, text: str, line: int, words: str
+) -> None:
     file.write_text(text)
     with pytest.raises(DeclarationError) as caught:
         settings.load(file)
@@ -92,5 +99,5 @@ def test_other_variables_of_the_tool_are_no_settings(file: Path, monkeypatch: py
 
 
 def test_a_flag_nobody_knows_is_refused(file: Path) -> None:
-    with pytest.raises(UsageError, match="no setting `ui.teech`; did you mean `ui.teach`"):
+    with pytest.raises(UsageError, match=r"no setting `ui\.teech`; did you mean `ui\.teach`"):
         settings.load(file, flags={"ui.teech": True})

@@ -118,7 +118,8 @@ def deploy_list(gateway: Gateway) -> Answer:
 @click.option("--deployment", help="Through which server; the only one unless said.")
 def predict(gateway: Gateway, file: Path | None, as_of: str | None, out: Path | None, deployment: str | None) -> Answer:
     """Score a file, or the rows of a moment, through the running server."""
-    return Answer(gateway.do("deploy.score", file, as_of=gateway.moment(as_of), out=out, deployment=deployment))
+    scored = gateway.do("deploy.score", file, as_of=gateway.moment(as_of), out=out, deployment=deployment)
+    return Answer(scored, ("entity", "as_of", "score", "label") if isinstance(scored, list) else (), empty="no row to score")
 
 
 def _decided(decision: Any) -> Answer:

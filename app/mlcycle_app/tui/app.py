@@ -41,8 +41,8 @@ class CycleApp(App[None]):
     CSS_PATH: ClassVar[list[str]] = ["styles/frame.tcss", "styles/widgets.tcss"]  # type: ignore[assignment]
     HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (100, "-wide"), (132, "-xwide")]
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(_go(number) for number in range(8)),
-        Binding("0", "go(0)", "Home", key_display="0-7", id="views", tooltip="Open a screen by its number"),
+        Binding("0", "go(0)", "views", key_display="0-7", id="go.home", tooltip="Open a screen by its number; 0 is Home"),
+        *(_go(number) for number in range(1, 8)),
         Binding("left_square_bracket", "step(-1)", "Previous", show=False, id="go.previous", tooltip="Previous phase"),
         Binding("right_square_bracket", "step(1)", "Next", show=False, id="go.next", tooltip="Next phase"),
         Binding("escape", "back", "Back", show=False, id="go.back", tooltip="One level back"),
@@ -50,11 +50,11 @@ class CycleApp(App[None]):
         Binding("k", "move('cursor_up')", "Up", show=False, id="move.up", tooltip="Up one row"),
         Binding("g", "move('scroll_top')", "Top", show=False, id="move.top", tooltip="First row"),
         Binding("G", "move('scroll_bottom')", "Bottom", show=False, id="move.bottom", tooltip="Last row"),
-        Binding("z", "zoom", "Zoom", id="zoom", tooltip="Zoom the pane, and back"),
-        Binding("r", "reread", "Refresh", id="refresh", tooltip="Read again"),
-        Binding("t", "teach", "Why", id="teach", tooltip="Why this phase exists"),
-        Binding("question_mark,f1", "help", "Help", key_display="?", id="help", tooltip="Keys and commands"),
-        Binding("q,ctrl+q", "quit", "Quit", key_display="q", id="quit", tooltip="Leave"),
+        Binding("z", "zoom", "zoom", id="zoom", tooltip="Zoom the pane, and back"),
+        Binding("r", "reread", "refresh", id="refresh", tooltip="Read again"),
+        Binding("t", "teach", "why", id="teach", tooltip="Why this phase exists"),
+        Binding("question_mark,f1", "help", "help", key_display="?", id="help", tooltip="Keys and commands"),
+        Binding("q,ctrl+q", "quit", "quit", key_display="q", id="quit", tooltip="Leave"),
     ]
 
     def __init__(self, gateway: Gateway, *, first: int = 0) -> None:
@@ -62,7 +62,7 @@ class CycleApp(App[None]):
         self.gateway = gateway
         self._first = first
         self._current = -1
-        self._parent = os.getppid()
+        self._started_by = os.getppid()
 
     def compose(self) -> ComposeResult:
         """Strip, view, status line, footer."""
@@ -173,5 +173,5 @@ class CycleApp(App[None]):
         asyncio.get_running_loop().add_signal_handler(number, lambda: self.exit(return_code=128 + number))
 
     def _leave_orphaned(self) -> None:
-        if os.getppid() != self._parent:
+        if os.getppid() != self._started_by:
             self.exit(return_code=128 + 1)

@@ -38,7 +38,7 @@ def find(
     """
     if source is not None and source not in sources:
         raise NotFoundError(
-            f"no source is called {source}{suggestion(source, sources, what='declared sources')}",
+            f"no source is called `{source}`{suggestion(source, sources, what='declared sources')}",
             hint="mlcycle data list",
         )
     wanted = {name: one for name, one in sources.items() if source in (None, name)}

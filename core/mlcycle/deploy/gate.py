@@ -6,7 +6,7 @@ import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from mlcycle.deploy.predict import smoke
 from mlcycle.errors import UsageError
@@ -47,7 +47,7 @@ def gate(
     from mlcycle import models
 
     overrides = dict(_limit(text) for text in what_if)
-    kind = "what-if" if overrides else "gate"
+    kind: Literal["gate", "what-if"] = "what-if" if overrides else "gate"
     return models.gate(workspace, model, kind=kind, overrides=overrides, latency=latency, **options)
 
 

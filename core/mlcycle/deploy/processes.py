@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -20,6 +21,7 @@ __all__ = ["Place", "Started", "end", "is_ours", "spawn"]
 READY_S = 60.0
 DRAIN_S = 30.0
 KILL_S = 5.0
+LOOK_EVERY_S = 1.0
 TAIL_BYTES = 2_000
 MODULE = "mlcycle.serving"
 
@@ -123,11 +125,10 @@ def end(pid: int, *, drain_s: float = DRAIN_S) -> None:
     try:
         process = psutil.Process(pid)
         process.terminate()
-        try:
-            process.wait(drain_s)
-        except psutil.TimeoutExpired:
+        if not _gone(process, drain_s):
             process.kill()
-            process.wait(KILL_S)
+            if not _gone(process, KILL_S):
+                raise EngineError(f"the model server {pid} does not end")
     except psutil.NoSuchProcess:
         pass
     except psutil.Error as error:
@@ -135,6 +136,20 @@ def end(pid: int, *, drain_s: float = DRAIN_S) -> None:
     child = _children.pop(pid, None)
     if child is not None:
         _release(child)
+
+
+def _gone(process: psutil.Process, timeout_s: float) -> bool:
+    """Wait for a process to end; one that nobody reaps has ended too, though its id stays."""
+    deadline = time.monotonic() + timeout_s
+    while (left := deadline - time.monotonic()) > 0:
+        try:
+            process.wait(min(left, LOOK_EVERY_S))
+        except psutil.TimeoutExpired:
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return True
+        else:
+            return True
+    return False
 
 
 def _has_ended(pid: int) -> bool:

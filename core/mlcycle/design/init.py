@@ -19,7 +19,7 @@ from mlcycle.errors import UsageError, WorkspaceError
 from mlcycle.store import Store
 from mlcycle.workspace import MARKER, Workspace
 
-__all__ = ["init"]
+__all__ = ["init", "propose"]
 
 IGNORED = "# Made by the tool; everything a person wrote is kept.\n.mlcycle/\ninbox/\n"
 
@@ -76,7 +76,7 @@ def init(
     path = Path(from_file).expanduser().resolve()
     if not path.is_file():
         raise UsageError(f"there is no file {from_file}", hint="mlcycle init DIR --from FILE --target COLUMN")
-    texts, report = _from_file(root, path, target, time, key)
+    texts, report = propose(root, path, target, time=time, key=key)
     return _make(root, texts, report)
 
 
@@ -89,9 +89,10 @@ def _templates(name: str) -> dict[str, str]:
     }
 
 
-def _from_file(
-    root: Path, path: Path, target: str | None, time: str | None, key: str | None
+def propose(
+    root: Path, path: Path, target: str | None, *, time: str | None = None, key: str | None = None
 ) -> tuple[dict[str, str], InitReport]:
+    """Return the declarations that `init` would write for a file, and its report; writes nothing."""
     kind = format_of(path)
     with session(reads=[path]) as opened:
         found, table = read_file(opened, path, kind, target)

@@ -9,8 +9,8 @@ __all__ = ["TEMPLATES"]
 
 DESIGN = """\
 # What the product must achieve, agreed before anybody trains anything. Each target names the phases it binds:
-#   data     checked when a batch arrives          gate     a model that misses it cannot become champion
-#   monitor  the limit line over live predictions  retrain  what a challenger has to prove
+# data     checked when a batch arrives          gate     a model that misses it cannot become champion
+# monitor  the limit line over live predictions  retrain  what a challenger has to prove
 # roles: business, subject expert, data scientist, compliance, operations
 requirements:
 #  - id: auc

@@ -176,6 +176,7 @@ def _onnx(fitted: Fitted, width: int) -> bytes:
             warnings.simplefilter("ignore")
             converted = convert_sklearn(
                 fitted.estimator,
+                name="model",  # else a random one, and equal models had different bytes
                 initial_types=[(INPUT, FloatTensorType([None, width]))],
                 options=options,
                 target_opset=OPSET,

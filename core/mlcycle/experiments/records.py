@@ -17,11 +17,9 @@ RUNS = """
         r.parent_run_id::VARCHAR AS parent_run_id, r.started_at, r.ended_at
     FROM runs r LEFT JOIN (SELECT run_id, value FROM tags WHERE key = 'mlcycle.name') n USING (run_id)
 """
-PARAMS = "SELECT run_id::VARCHAR AS run_id, key, value FROM params WHERE list_contains(?, run_id::VARCHAR)"
-METRICS = (
-    "SELECT run_id::VARCHAR AS run_id, key, value FROM latest_metrics WHERE list_contains(?, run_id::VARCHAR)"
-)
-TAGS = "SELECT run_id::VARCHAR AS run_id, key, value FROM tags WHERE list_contains(?, run_id::VARCHAR)"
+PARAMS = "SELECT run_id::VARCHAR AS run_id, key, value FROM params WHERE list_contains(?, run_id::VARCHAR) ORDER BY key"
+METRICS = "SELECT run_id::VARCHAR AS run_id, key, value FROM latest_metrics WHERE list_contains(?, run_id::VARCHAR) ORDER BY key"
+TAGS = "SELECT run_id::VARCHAR AS run_id, key, value FROM tags WHERE list_contains(?, run_id::VARCHAR) ORDER BY key"
 TRAINING_SET = """
     SELECT training_set_id::VARCHAR AS training_set_id, name, sha256, features, dataset_versions, look_ahead,
         as_of, signature

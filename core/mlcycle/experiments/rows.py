@@ -130,7 +130,7 @@ def load_rows(
     Returns
     -------
     tuple
-        The rows as they lie in the part, and the rule's scores: rows without one get the least of all.
+        The rows as they lie in the part, and the rule's scores: rows without one rank behind all others.
 
     Raises
     ------
@@ -162,5 +162,5 @@ def load_rows(
             ) from error
     scores = np.ma.filled(np.ma.asarray(found[RULE]).astype(np.float64), np.nan)
     finite = scores[np.isfinite(scores)]
-    scores[~np.isfinite(scores)] = finite.min() if len(finite) else 0.0
+    scores[~np.isfinite(scores)] = np.nextafter(finite.min(), -np.inf) if len(finite) else 0.0
     return Rows(columns, known), scores

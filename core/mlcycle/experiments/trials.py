@@ -91,10 +91,10 @@ def _side_by_side(
 
     workspace.tmp.mkdir(parents=True, exist_ok=True)
     path = workspace.tmp / f"{new_id()}.npz"
+    started: list[subprocess.Popen[str]] = []
     try:
         arrays = {name: getattr(ready, name) for name in ARRAYS if getattr(ready, name) is not None}
         np.savez(path, **arrays)
-        started = []
         for first in range(workers):
             job = {**common, "arrays": str(path), "parent": os.getpid(), "grid": list(grid[first::workers])}
             started.append(_start(job))
@@ -103,7 +103,19 @@ def _side_by_side(
             found[first::workers] = _collect(process)
         return found
     finally:
+        for process in started:
+            _end(process)
         path.unlink(missing_ok=True)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Leave no process and no pipe behind when another trial failed or the user gave up."""
+    if process.poll() is None:
+        process.kill()
+        process.communicate()
+    for pipe in (process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()
 
 
 def _start(job: Mapping[str, Any]) -> subprocess.Popen[str]:

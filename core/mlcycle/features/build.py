@@ -62,8 +62,7 @@ def build(
         If a declaration is missing or wrong.
     """
     moment = as_of or clock.now()
-    if look_ahead is not None and not re.fullmatch(r"\d+[smhd]", look_ahead):
-        raise UsageError(f"{look_ahead!r} is no duration", hint="write it as 30d, 12h, 15m or 45s")
+    _check_duration(look_ahead)
     _refuse_unchecked(workspace, moment)
     with opened(workspace, as_of=moment) as tables:
         training = tables.declarations.require_training()
@@ -74,7 +73,7 @@ def build(
                 f"CREATE TEMP TABLE {SET} AS {_with_split(compiled, training.split, tables)}"
             )
         counts = _counts(tables.session, training.split, moment)
-        part = tables.session.write_part(f"SELECT * FROM {SET} ORDER BY {compiled.order}")
+        part = tables.session.write_part(f"SELECT * FROM {SET} ORDER BY {compiled.number}")
         made = TrainingSet(
             training_set_id=new_id(),
             name=name,
@@ -89,7 +88,7 @@ def build(
             look_ahead=look_ahead,
             dataset_versions=tables.versions,
             views={},
-            fingerprint=fingerprint(tables.session, f"(SELECT {compiled.content} FROM {SET})"),
+            fingerprint=fingerprint(tables.session, f"(SELECT * EXCLUDE ({compiled.number}) FROM {SET})"),
             created_at=clock.now(),
         )
     return _record(workspace, made, definitions(tables.features))
@@ -146,6 +145,11 @@ def _counts(session: Session, split: Split, moment: datetime) -> dict[str, int]:
                 hint="change split in training.yaml",
             )
     return counts
+
+
+def _check_duration(look_ahead: str | None) -> None:
+    if look_ahead is not None and not re.fullmatch(r"\d+[smhd]", look_ahead):
+        raise UsageError(f"{look_ahead!r} is no duration", hint="write it as 30d, 12h, 15m or 45s")
 
 
 def _refuse_unchecked(workspace: Workspace, moment: datetime) -> None:

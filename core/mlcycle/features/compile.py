@@ -7,7 +7,7 @@ the cutoff, which is the spine row's moment; a set built to look ahead on purpos
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,7 +30,15 @@ from mlcycle.features.windows import (
     user_sql,
 )
 
-__all__ = ["Compiled", "catalog_of", "columns_of", "compile_features", "declared_errors", "spine_sql"]
+__all__ = [
+    "Compiled",
+    "catalog_of",
+    "columns_of",
+    "compile_features",
+    "declared_errors",
+    "number_of",
+    "spine_sql",
+]
 
 NUMBERS = frozenset(
     [
@@ -49,24 +57,14 @@ class Compiled:
     """One SELECT and what its columns are."""
 
     sql: str
-    """Columns: row_id (unless a key has that name), the keys, as_of, target, known_at, then the features.
-
-    In the order of row_id, which counts the rows by time and keys.
-    """
+    """Columns: row_id, the keys, as_of, target, known_at, then the features; in the order of row_id."""
     features: tuple[Feature, ...]
     keys: tuple[str, ...]
 
     @property
-    def order(self) -> str:
-        """ORDER BY list of its rows, over its own columns; total but for rows that are alike."""
-        return ", ".join(
-            ["as_of", *(quote(key) for key in self.keys), *([] if "row_id" in self.keys else ["row_id"])]
-        )
-
-    @property
-    def content(self) -> str:
-        """SELECT list of what is the same whenever the rows are: all but row_id."""
-        return "*" if "row_id" in self.keys else "* EXCLUDE (row_id)"
+    def number(self) -> str:
+        """The column that counts the rows: row_id, or a name that no key has."""
+        return number_of(self.keys)
 
 
 @dataclass(frozen=True)
@@ -95,6 +93,11 @@ def columns_of(session: Session, relation: str) -> dict[str, str]:
     return {
         row["column_name"]: row["column_type"] for row in session.rows(f"DESCRIBE SELECT * FROM {relation}")
     }
+
+
+def number_of(keys: Sequence[str]) -> str:
+    """Return the name of the column that counts the rows of a relation with these keys."""
+    return "__rid" if "row_id" in keys else "row_id"
 
 
 def spine_sql(
@@ -283,7 +286,7 @@ def _check_unique(frame: _Frame, views: list[ViewSql]) -> None:
 
 
 def _assemble(frame: _Frame, views: list[ViewSql], types: Mapping[str, FeatureType]) -> str:
-    columns = [] if "row_id" in frame.keys else ["s.__rid AS row_id"]
+    columns = [f"s.__rid AS {number_of(frame.keys)}"]
     columns += [f"s.{quote(key)}" for key in frame.keys]
     columns += ["s.__as_of AS as_of", "s.__target AS target", "s.__known AS known_at"]
     for view in views:

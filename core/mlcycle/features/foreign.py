@@ -106,10 +106,10 @@ def _from_file(tables: Opened, path: Path, reader: str, moment: datetime) -> Fea
     raw = [column for column in declared if column not in extra]
     features = tables.compile(as_of=moment).features
     own = any(view.kind == "own row" for view in tables.resolved)
-    if (own and not set(raw) <= set(present)) or not {*tables.keys, *raw} & set(present):
-        return _given(tables, features, present, moment, needed=raw)
-    if not own and not set(tables.keys) <= set(present):
-        return _given(tables, features, present, moment, needed=tables.keys)
+    needed = raw if own else tables.keys
+    given = {feature.name for feature in features} <= set(present)
+    if (given and not own) or not set(needed) <= set(present):
+        return _given(tables, features, present, moment, needed=needed)
     listed = [
         f"CAST({quote(name)} AS {kind}) AS {quote(name)}"
         for name, kind in declared.items()

@@ -127,13 +127,14 @@ def _prove(tables: Opened, moment: datetime) -> list[Finding]:
     if not features:
         return []
     for name, compiled in (("__full", full), ("__cut", cut)):
-        numbered = f"SELECT *, row_number() OVER (ORDER BY {compiled.order}) AS __n FROM ({compiled.sql})"
         with declared_errors():
-            tables.session.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {numbered}")
+            tables.session.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {compiled.sql}")
     counted = ", ".join(
         f"count(*) FILTER ({_differs(feature)}) AS c{i}" for i, feature in enumerate(features)
     )
-    counts = tables.session.one(f"SELECT count(*) AS n, {counted} FROM __full f JOIN __cut c USING (__n)")
+    counts = tables.session.one(
+        f"SELECT count(*) AS n, {counted} FROM __full f JOIN __cut c USING ({full.number})"
+    )
     return [
         Finding(
             feature.view,

@@ -88,7 +88,7 @@ def fetch(tables: Opened, compiled: Compiled, *, targets: bool = False) -> Featu
             f"({compiled.sql})",
             compiled.features,
             compiled.keys,
-            compiled.order,
+            compiled.number,
             targets=targets,
         )
 
@@ -132,7 +132,7 @@ def _feature(column: Any, feature: Feature) -> np.ndarray[Any, Any]:
 
     if feature.type == "number":
         return np.asarray(np.ma.filled(column.astype(np.float64), np.nan))
-    return np.asarray(np.ma.filled(column.astype(object), None), dtype=object)
+    return np.array(_values(column), dtype=object)
 
 
 def _target(column: Any) -> np.ndarray[Any, Any]:

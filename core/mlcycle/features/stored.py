@@ -6,11 +6,10 @@ from typing import Literal
 
 from mlcycle import clock, declare
 from mlcycle.engines import local
-from mlcycle.engines.local import quote
 from mlcycle.errors import DataError, NotFoundError
 from mlcycle.features import records
 from mlcycle.features.build import definitions
-from mlcycle.features.compile import columns_of
+from mlcycle.features.compile import number_of
 from mlcycle.features.model import FeatureRows, TrainingSet, ViewInfo
 from mlcycle.features.resolve import Kind, resolve_view
 from mlcycle.features.rows import read_rows
@@ -81,10 +80,10 @@ def load(
         )
     with local.session(workspace) as session:
         session.table("rows", [made.path])
-        own = [] if "row_id" in made.keys or "row_id" not in columns_of(session, "rows") else ["row_id"]
-        order = ", ".join(["as_of", *(quote(key) for key in made.keys), *own])
         where = f" WHERE split = {local.literal(split)}" if split else ""
-        return read_rows(session, f"(FROM rows{where})", made.features, made.keys, order, targets=True)
+        return read_rows(
+            session, f"(FROM rows{where})", made.features, made.keys, number_of(made.keys), targets=True
+        )
 
 
 def list_views(workspace: Workspace) -> list[ViewInfo]:

@@ -67,11 +67,11 @@ def epoch(column: str) -> str:
 def event_view(resolved: ResolvedView, catalog: Catalog, number: int) -> ViewSql:
     """Compile windows, and expressions over the newest row, of a table with event times."""
     sql = ViewSql(resolved.name)
-    if resolved.view.windows:
-        _windows(sql, resolved, catalog[resolved.table], f"__v{number}")
     if resolved.view.features:
         pick = f"{{'t': {epoch(quote(resolved.time or ''))}, 'k': {_known(resolved)}}}"
         _newest(sql, resolved, catalog[resolved.table], f"__n{number}", pick)
+    if resolved.view.windows:
+        _windows(sql, resolved, catalog[resolved.table], f"__v{number}")
     return sql
 
 

@@ -81,9 +81,9 @@ def parse(chunk: bytes) -> Parsed:
 
 def _text(record: Mapping[str, object]) -> str:
     try:
-        return json.dumps(record, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_plain)
+        return _encoder.encode(record)
     except ValueError:
-        return json.dumps(_finite(record), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        return _encoder.encode(_finite(record))
 
 
 def _whole(line: bytes, payload: bytes) -> bool:
@@ -118,3 +118,7 @@ def _finite(value: object) -> object:
             return value
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return _finite(_plain(value))
+
+
+# json.dumps would make an encoder for every record.
+_encoder = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_plain)

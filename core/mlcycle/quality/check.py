@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -11,10 +12,9 @@ from mlcycle import clock, declare
 from mlcycle.data import records as batches
 from mlcycle.data.manifest import next_version
 from mlcycle.data.model import ROW, SQL_TYPES, Batch, DatasetVersion
-from mlcycle.declare.model import Checks, ColumnType, Source, keys_of
-from mlcycle.declare.names import suggestion
+from mlcycle.declare.model import ColumnType, keys_of
 from mlcycle.engines.local import Part, Session, add_fingerprints, fingerprint, quote, session
-from mlcycle.errors import Busy, DeclarationError, NotFoundError
+from mlcycle.errors import Busy, DeclarationError
 from mlcycle.ids import new_id
 from mlcycle.quality import records, score
 from mlcycle.quality.admit import LINES, Admitted, admit
@@ -73,15 +73,13 @@ def check(workspace: Workspace, dataset: str | None = None, *, again: bool = Fal
         If another process judged the same batches meanwhile.
     """
     declarations = declare.load(workspace)
-    sources = declarations.data.sources
-    if dataset is not None and dataset not in sources:
-        near = suggestion(dataset, sources, what="declared sources")
-        raise NotFoundError(f"no source is called {dataset}{near}", hint="mlcycle data list")
+    if dataset is not None:
+        declarations.source(dataset)
     store = Store(workspace)
     waiting = batches.batches(store, states=["arrived", "refused"] if again else ["arrived"])
     if not waiting:
         return []
-    state = _load(workspace, store, sources, declarations.checks)
+    state = _load(workspace, store, declarations)
     numbers = batches.batch_numbers(store)
     outcomes = []
     with session(workspace) as engine:
@@ -96,18 +94,20 @@ def check(workspace: Workspace, dataset: str | None = None, *, again: bool = Fal
     return [outcome.report for outcome in outcomes]
 
 
-def _load(
-    workspace: Workspace, store: Store, sources: Mapping[str, Source], checks: Mapping[str, Checks]
-) -> dict[str, Dataset]:
+def _load(workspace: Workspace, store: Store, declarations: declare.Declarations) -> dict[str, Dataset]:
     newest = {version.dataset: version for version in batches.versions(store, workspace)}
     state = {}
-    for name, source in sources.items():
+    for name, source in declarations.data.sources.items():
         version = newest.get(name)
         parts = batches.part_hashes(store, version.dataset_version) if version else []
-        file = workspace.root / "checks" / f"{name}.yaml"
-        rules = rules_of(checks[name]) if name in checks else []
-        state[name] = Dataset(name, source, rules, version, parts, file if file.is_file() else None)
+        rules = rules_of(declarations.checks[name]) if name in declarations.checks else []
+        state[name] = Dataset(name, source, rules, version, parts, partial(_place, declarations))
     return state
+
+
+def _place(declarations: declare.Declarations, rule: Rule) -> declare.Place:
+    file = declarations.checks_files.get(rule.dataset, f"checks/{rule.dataset}.yaml")
+    return declarations.place(file, (rule.dimension, rule.index))
 
 
 def _order(state: Mapping[str, Dataset], wanted: str | None) -> list[str]:
@@ -117,7 +117,8 @@ def _order(state: Mapping[str, Dataset], wanted: str | None) -> list[str]:
     except CycleError as error:
         circle = " -> ".join(error.args[1])
         raise DeclarationError(
-            f"the checks of these tables wait for each other: {circle}", hint="take one of their exists_in rules away"
+            f"the checks of these tables wait for each other: {circle}",
+            hint="take one of their exists_in rules away",
         ) from error
     if wanted is None:
         return order

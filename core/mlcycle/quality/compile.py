@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from mlcycle.data.model import ROW
+from mlcycle.declare import Place
 from mlcycle.declare.model import seconds_of
 from mlcycle.declare.names import suggestion
 from mlcycle.engines.local import Session, SqlError, literal, quote
@@ -63,8 +63,8 @@ class Scene:
     """(table, column) of an `exists_in` to where its values are."""
     earlier: frozenset[str] = frozenset()
     """Columns of `__earlier`, the clean rows so far, if a value that stands there already is a repetition."""
-    file: Path | None = None
-    """Where the rules are declared."""
+    locate: Callable[[Rule], Place] | None = None
+    """Where a rule is declared."""
 
 
 @dataclass(frozen=True)
@@ -119,15 +119,15 @@ def compile_rule(rule: Rule, scene: Scene, position: int) -> Compiled:
         if rule.value != "as_of":
             present += f" AND NOT ({missing(rule.value, scene.columns)})"
         return Compiled(rule, present, f"{column} > {bound}")
-    return Compiled(rule, present, _bad(rule, column, kind, position))
+    return Compiled(rule, present, _bad(rule, column, kind, position, scene))
 
 
-def _bad(rule: Rule, column: str, kind: str, position: int) -> str:
+def _bad(rule: Rule, column: str, kind: str, position: int, scene: Scene) -> str:
     if rule.kind == "in_set":
         values = [f"CAST({literal(value)} AS {kind})" for value in rule.value if value is not None]
         return f"{column} NOT IN ({', '.join(values)})" if values else "TRUE"
     if rule.kind == "between":
-        low, high = (_border(rule, side, kind) for side in rule.value)
+        low, high = (_border(rule, side, kind, scene) for side in rule.value)
         sides = [f"{column} {sign} {side}" for sign, side in ((">=", low), ("<=", high)) if side is not None]
         return f"NOT ({' AND '.join(sides)})" if sides else "FALSE"
     if rule.kind == "matches":
@@ -137,16 +137,19 @@ def _bad(rule: Rule, column: str, kind: str, position: int) -> str:
     raise DeclarationError(f"check {rule.name}: {rule.kind} is no rule about rows")
 
 
-def _border(rule: Rule, side: object, kind: str) -> str | None:
+def _border(rule: Rule, side: float | str | None, kind: str, scene: Scene) -> str | None:
     if side is None:
         return None
     if kind == "VARCHAR" and not isinstance(side, str):
-        raise DeclarationError(
-            f"check {rule.name} of {rule.dataset}: `{rule.columns[0]}` is text, {side} is a number",
+        raise _error(
+            rule,
+            f"`{rule.columns[0]}` is text, {side:g} is a number",
+            scene,
             hint="declare the column as a number in data.yaml, or quote the border to compare as text",
         )
     # A fraction as the border of an integer column must not be rounded: 1 is not between 1.5 and 3.
-    return f"CAST({literal(side)} AS {'DOUBLE' if kind == 'BIGINT' and isinstance(side, float) else kind})"
+    fraction = kind == "BIGINT" and isinstance(side, float) and not side.is_integer()
+    return f"CAST({literal(side)} AS {'DOUBLE' if fraction else kind})"
 
 
 def missing(column: str, columns: Mapping[str, str]) -> str:
@@ -252,19 +255,24 @@ def wrong(rule: Rule, message: str, scene: Scene) -> DeclarationError:
         first = (
             f"no column `{unknown[1]}`{suggestion(unknown[1], [*scene.columns, 'as_of'], what='its columns')}"
         )
+    return _error(rule, first, scene, hint="correct the check")
+
+
+def _error(rule: Rule, message: str, scene: Scene, *, hint: str) -> DeclarationError:
+    place = scene.locate(rule) if scene.locate else None
     return DeclarationError(
-        f"check {rule.name} of {rule.dataset}: {first}", file=scene.file, hint="correct it in the check file"
+        f"check {rule.name}: {message}",
+        file=place.file if place else None,
+        line=place.line if place else None,
+        column=place.column if place else None,
+        hint=hint,
     )
 
 
 def _known(rule: Rule, column: str, scene: Scene) -> str:
     if column not in scene.columns:
         near = suggestion(column, scene.columns, what="its columns")
-        raise DeclarationError(
-            f"check {rule.name} of {rule.dataset}: no column `{column}`{near}",
-            file=scene.file,
-            hint="correct it in the check file",
-        )
+        raise _error(rule, f"no column `{column}`{near}", scene, hint="correct the check")
     return quote(column)
 
 

@@ -41,6 +41,8 @@ class Rule:
     severity: Severity
     set_aside: bool
     mend: Mend | None
+    index: int
+    """Position among the checks of its dimension, to find it in the file."""
 
     @property
     def handled(self) -> bool:
@@ -75,8 +77,8 @@ def rules_of(checks: Checks) -> list[Rule]:
     rules: list[Rule] = []
     seen: dict[str, str] = {}
     for dimension in DIMENSIONS:
-        for check in getattr(checks, dimension):
-            for rule in _split(checks.table, dimension, check):
+        for index, check in enumerate(getattr(checks, dimension)):
+            for rule in _split(checks.table, dimension, check, index):
                 if rule.check_id in seen:
                     raise DeclarationError(
                         f"checks of {checks.table}: {rule.name} asks the same as {seen[rule.check_id]}",
@@ -92,19 +94,19 @@ def parents_of(rules: list[Rule]) -> set[str]:
     return {rule.value[0] for rule in rules if rule.kind == "exists_in"} - {rule.dataset for rule in rules}
 
 
-def _split(dataset: str, dimension: Dimension, check: Check) -> Iterator[Rule]:
+def _split(dataset: str, dimension: Dimension, check: Check, index: int) -> Iterator[Rule]:
     (kind,) = kinds_of(check)
     declared = getattr(check, kind)
     if kind in BY_COLUMN:
         many = len(declared) > 1
         for column, value in declared.items():
             name = f"{check.name} ({column})" if check.name and many else check.name
-            yield _rule(dataset, dimension, check, kind, (column,), _value(kind, value), name)
+            yield _rule(dataset, dimension, check, index, (column,), _value(kind, value), name)
     elif kind in ("not_null", "unique"):
         columns = (declared,) if isinstance(declared, str) else tuple(declared)
-        yield _rule(dataset, dimension, check, kind, columns, None, check.name)
+        yield _rule(dataset, dimension, check, index, columns, None, check.name)
     else:
-        yield _rule(dataset, dimension, check, kind, (), declared, check.name)
+        yield _rule(dataset, dimension, check, index, (), declared, check.name)
 
 
 def _value(kind: str, value: Any) -> Any:
@@ -118,11 +120,12 @@ def _rule(
     dataset: str,
     dimension: Dimension,
     check: Check,
-    kind: str,
+    index: int,
     columns: tuple[str, ...],
     value: Any,
     name: str | None,
 ) -> Rule:
+    (kind,) = kinds_of(check)
     asked = [dataset, dimension, kind, list(columns), value, check.where, check.mostly]
     return Rule(
         check_id=sha256_value(asked)[:16],
@@ -137,6 +140,7 @@ def _rule(
         severity=check.severity,
         set_aside=check.then == "set_aside",
         mend=check.then if isinstance(check.then, Mend) else None,
+        index=index,
     )
 
 

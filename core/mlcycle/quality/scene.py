@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from mlcycle.data.manifest import register
 from mlcycle.data.model import ROW, Batch, DatasetVersion
+from mlcycle.declare import Place
 from mlcycle.declare.model import ROW_NUMBER, Source, generates_key
 from mlcycle.engines.local import Part, Session, quote
 from mlcycle.errors import DataError
@@ -28,7 +28,8 @@ class Dataset:
     rules: list[Rule]
     version: DatasetVersion | None
     parts: list[Part]
-    file: Path | None
+    locate: Callable[[Rule], Place]
+    """Where a rule of its is declared."""
 
 
 def set_scene(
@@ -66,7 +67,7 @@ def set_scene(
         if dataset.source.time is not None:
             earlier = frozenset(_columns(engine, EARLIER))
     parents = _parents(engine, dataset, state, columns)
-    return Scene(columns, batch.as_of, parents, earlier, dataset.file)
+    return Scene(columns, batch.as_of, parents, earlier, dataset.locate)
 
 
 def _parents(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+from mlcycle.declare import load
 from mlcycle.engines import local
 from mlcycle.retrain import records
 from mlcycle.retrain.model import TakenBatch
@@ -24,6 +26,8 @@ class Learnt:
     """Dataset versions it was built from."""
     to: datetime | None
     """Its newest spine time; None where the spine has no time."""
+    newest_rows: int
+    """Rows of that time."""
 
 
 def learnt(workspace: Workspace, model: str, version: int) -> Learnt | None:
@@ -31,13 +35,18 @@ def learnt(workspace: Workspace, model: str, version: int) -> Learnt | None:
     found = records.training_set_of(Store(workspace), model, version)
     if found is None:
         return None
-    newest = None
+    newest: dict[str, Any] = {"moment": None, "n": 0}
     part = workspace.part(found["sha256"])
-    if part.exists():
+    # Without a time column the rows carry the moment they were asked about, which says nothing of their age.
+    if part.exists() and load(workspace).require_features().spine.time is not None:
         with local.session(workspace) as session:
             session.table("learnt", [part])
-            newest = session.one("SELECT max(as_of)::TIMESTAMP AS newest FROM learnt")["newest"]
-    return Learnt(found["training_set_id"], found["run_id"], tuple(found["dataset_versions"].values()), newest)
+            newest = session.one(
+                "SELECT max(as_of)::TIMESTAMP AS moment, "
+                "count(*) FILTER (as_of = (SELECT max(as_of) FROM learnt)) AS n FROM learnt"
+            )
+    versions = tuple(found["dataset_versions"].values())
+    return Learnt(found["training_set_id"], found["run_id"], versions, newest["moment"], newest["n"])
 
 
 def untrained(workspace: Workspace, champion: Learnt | None) -> list[TakenBatch]:

@@ -69,6 +69,17 @@ class Taken:
     trigger: Trigger | None = None
     """The trigger that this pass opened."""
 
+    def describe(self) -> str:
+        """Return what became of it in one line."""
+        rows = f"{sum(batch.rows for batch in self.batches):,} rows of {len(self.batches)} sources"
+        words = {"taken": f"taken, {rows}", "known": "known already, nothing added", "waiting": "is still being written"}
+        said = words.get(self.outcome, f"refused: {self.why}")
+        if self.outcome == "taken" and self.why:
+            said += f"; {self.why}"
+        if self.trigger is not None:
+            said += f"; trigger: {self.trigger.reason}"
+        return f"{self.name}: {said}" + (f" ({self.hint})" if self.hint else "")
+
 
 @dataclass(frozen=True)
 class RetrainReport:
@@ -104,7 +115,7 @@ class Judgement:
     challenger: int
     champion: int | None
     moment: datetime | None
-    """The spine time both were judged on, or the one whose labels are waited for."""
+    """The newest spine time both were judged on, or the first whose labels are waited for."""
     rows: int
     metric: str
     """The metric that compares them."""
@@ -117,6 +128,18 @@ class Judgement:
     reasons: tuple[str, ...]
     decision_id: str | None
     promoted: bool
+
+    def describe(self) -> str:
+        """Return the judgement in words, a line each."""
+        lines = [f"{self.model}:{self.challenger} against {self.model}:{self.champion}: {self.outcome}"]
+        if self.value is not None:
+            lines.append(f"  {self.metric} {self.value:.4g} on {self.rows:,} rows it has not learnt from")
+        if self.champion_value is not None and self.low is not None and self.high is not None:
+            lines.append(
+                f"  champion {self.champion_value:.4g}; difference on the same rows in [{self.low:+.4f}, {self.high:+.4f}]"
+            )
+        lines += [f"  {reason}" for reason in self.reasons]
+        return "\n".join([*lines, "  promoted"] if self.promoted else lines)
 
 
 @dataclass(frozen=True)
@@ -153,6 +176,14 @@ class Trace:
     """A trail from a requirement to what was decided under it, or from a prediction to the rows behind it."""
 
     start: Step
+
+    def describe(self) -> str:
+        """Return the trail as indented lines."""
+        lines = []
+        for depth, step in self.walk():
+            when = "" if step.ts is None else f"  {step.ts:%Y-%m-%d %H:%M}"
+            lines.append(f"{'  ' * depth}{step.kind} {step.name}: {step.says}{when}")
+        return "\n".join(lines)
 
     def walk(self) -> list[tuple[int, Step]]:
         """Return every step with its depth, from 0, in the order to print them."""

@@ -65,7 +65,8 @@ def watch(
     Parameters
     ----------
     on_event
-        Called in this thread with what became of each drop, `waiting` once a drop.
+        Called in this thread with what became of each drop, `waiting` once a drop; not with drops that lay there
+        at the start and were known.
     stop
         Ends the watch within half a second; without it only an interrupt does.
     settle_s
@@ -73,12 +74,15 @@ def watch(
     """
     stop, memory = stop or threading.Event(), _Memory()
     workspace.inbox.mkdir(exist_ok=True)
+    starting = True
     with _observer(workspace) as woken:
         while not stop.is_set():
             woken.clear()
             for taken in _look(workspace, memory, settle_s):
-                if on_event is not None:
+                # What an earlier watch took is no news; the same bytes dropped now are.
+                if on_event is not None and not (starting and taken.outcome == "known"):
                     on_event(taken)
+            starting = False
             until = time.monotonic() + (settle_s if memory.waiting else LOOK_AGAIN_S)
             while not stop.is_set() and not woken.is_set() and time.monotonic() < until:
                 stop.wait(min(0.25, settle_s))

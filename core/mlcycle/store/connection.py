@@ -1,12 +1,13 @@
 """The one door to the store's file: a connection lives for one call, under our own lock, and never waits open.
 
-Inside a process connections are one at a time: DuckDB shares one instance for a path, whose settings
-(a locked configuration, no external access) would else leak into a neighbour's call.
+Inside a process connections are one at a time: two instances of DuckDB on one file would drop each other's
+lock on it, and one instance cannot have the file both for reading and for writing.
 """
 
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DamagedWal",
     "bind",
+    "close",
     "connect",
     "exclusive",
     "fetch",
@@ -49,6 +51,9 @@ HINT_DAMAGED = "mlcycle store restore, from a copy in .mlcycle/backup; keep this
 
 _one_at_a_time = threading.Lock()
 _here = threading.local()
+_kept: list[DuckDBPyConnection] = []
+_attached: list[DuckDBPyConnection] = []
+_left_behind: list[DuckDBPyConnection] = []
 
 
 class DamagedWal(CouldNot):
@@ -87,15 +92,22 @@ def shared(workspace: Workspace, timeout_s: float) -> Iterator[None]:
         yield
 
 
-def connect(
-    path: Path, *, read_only: bool, timeout_s: float | None = None, spill: Path | None = None
-) -> DuckDBPyConnection:
-    """Open the file. The caller holds the lock, and closes.
+def connect(path: Path, *, read_only: bool, alone: bool = False) -> DuckDBPyConnection:
+    """Open the file as the database `store`. The caller holds the lock, and closes with `close`.
+
+    Parameters
+    ----------
+    path
+        The file; made if it is not there and may be written.
+    read_only
+        Whether nothing will be written.
+    alone
+        Whether the connection's settings will be changed: it then gets a DuckDB of its own.
 
     Raises
     ------
     Busy
-        If another program (not one of ours) has the file open for longer than the timeout, 5 s by default.
+        If another program (not one of ours) has the file open for longer than `FOREIGN_WAIT_S`.
     DamagedWal
         If the write-ahead log cannot be replayed.
     WorkspaceError
@@ -103,25 +115,19 @@ def connect(
     """
     import duckdb  # 70 ms, and most commands that log need none
 
-    config: dict[str, str | bool | int | float | list[str]] = {
-        "autoinstall_known_extensions": "false",
-        "autoload_known_extensions": "false",
-        "threads": "2",
-        "memory_limit": "1GB",
-        "temp_directory": str(spill) if spill else "",
-    }
-    if not read_only:
-        config["storage_compatibility_version"] = FORMAT
-    wait_s = FOREIGN_WAIT_S if timeout_s is None else timeout_s
-    end = time.monotonic() + wait_s
+    end = time.monotonic() + FOREIGN_WAIT_S
+    where = str(path).replace("'", "''")
     while True:
+        instance = _instance(alone=alone)
         try:
-            connection = duckdb.connect(str(path), read_only=read_only, config=config)
+            connection = instance.cursor()
+            connection.execute(f"ATTACH '{where}' AS store ({'READ_ONLY' if read_only else 'READ_WRITE'})")
         except duckdb.Error as error:
+            _drop(instance)
             text = str(error)
             if "replaying WAL" in text:
                 raise DamagedWal(text) from error
-            if "lock" not in text and "used by another process" not in text:
+            if "set lock on file" not in text and "used by another process" not in text:
                 raise damaged(path, text) from error
             if time.monotonic() >= end:
                 raise Busy(
@@ -130,8 +136,53 @@ def connect(
                 ) from error
             time.sleep(NAP_S)
         else:
+            connection.execute("USE store")
             connection.execute("SET TimeZone = 'UTC'")
+            _attached.append(instance)
             return connection
+
+
+def close(connection: DuckDBPyConnection) -> None:
+    """Close a connection and the file with it; what is committed is in the main file then."""
+    import duckdb
+
+    connection.close()
+    while _attached:
+        instance = _attached.pop()
+        if instance not in _kept:
+            instance.close()
+            continue
+        try:
+            instance.execute("DETACH store")
+        except duckdb.Error:
+            # After a fatal error an instance is of no more use; closing it lets go of the file.
+            _drop(instance)
+
+
+def _instance(*, alone: bool) -> DuckDBPyConnection:
+    import duckdb
+
+    if _kept and not alone:
+        return _kept[0]
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+        "storage_compatibility_version": FORMAT,
+        "threads": "2",
+        "memory_limit": "1GB",
+        "temp_directory": str(Path(tempfile.gettempdir()) / f"mlcycle-{os.getpid()}.spill"),
+    }
+    instance = duckdb.connect(":memory:", config=config)
+    if not alone:
+        # Making an instance costs 25 ms of CPU, attaching a file 4: so one that has no file is kept.
+        _kept.append(instance)
+    return instance
+
+
+def _drop(instance: DuckDBPyConnection) -> None:
+    if instance in _kept:
+        _kept.remove(instance)
+    instance.close()
 
 
 def damaged(path: Path, text: str) -> WorkspaceError:
@@ -227,6 +278,10 @@ def _after_fork() -> None:
     global _one_at_a_time  # noqa: PLW0603
     _one_at_a_time = threading.Lock()
     _here.home = ""
+    # The threads of the parent's DuckDB do not exist here: closing it would wait for them for ever.
+    for instances in (_kept, _attached):
+        _left_behind.extend(instances)
+        instances.clear()
 
 
 if hasattr(os, "register_at_fork"):

@@ -18,7 +18,7 @@ from mlcycle.hashing import sha256_bytes, sha256_file
 from mlcycle.journal.reader import BAD, Segment, is_finished, read_tail, segments
 from mlcycle.store import orphans
 from mlcycle.store.model import Finding, Report
-from mlcycle.store.store import Store
+from mlcycle.store.store import Ask, Store
 
 if TYPE_CHECKING:
     from mlcycle.workspace import Workspace
@@ -70,9 +70,15 @@ def mend(workspace: Workspace) -> Report:
     before = [finding for finding in examine(workspace).findings if finding.level == "mend"]
     if before:
         store = Store(workspace)
-        _end_runs(store)
+        with store.looking() as ask:
+            running, deserted = _running(workspace, ask), _deserted(ask)
+        now = clock.wall()
+        ends = [
+            {"kind": "end", "run_id": row["run_id"], "status": "killed", "ended_at": now} for row in running
+        ]
+        store.append("run", ends)
         with store.transaction("mend") as change:  # opening replays or removes a log, and folds
-            for row in _deserted(store):
+            for row in deserted:
                 change.execute(
                     "UPDATE deployment SET state = 'stopped', why = 'its process is gone', pid = NULL, "
                     "since = ?, rev = rev + 1 WHERE deployment = ?",
@@ -102,22 +108,26 @@ def _files(workspace: Workspace) -> Iterator[Finding]:
 
 
 def _rows(store: Store) -> Iterator[Finding]:
-    yield from _journal(store)
-    yield from _blocks(store)
-    yield from _contents(store)
-    for row in _running(store):
-        yield Finding("mend", f"run {row['name']} is marked running, but its process is gone", row["run_id"])
-    for row in _deserted(store):
-        what = f"deployment {row['deployment']} is marked {row['state']}, but process {row['pid']} is gone"
-        yield Finding("mend", what, row["deployment"])
-    for query in orphans.QUERIES:
-        for row in store.look(query.sql):
-            yield Finding("damaged", query.what.format(**row), row["name"])
+    with store.looking() as ask:
+        contents = ask(orphans.CONTENTS)
+        found = [*_journal(store.workspace, ask), *_blocks(ask)]
+        for row in _running(store.workspace, ask):
+            what = f"run {row['name']} is marked running, but its process is gone"
+            found.append(Finding("mend", what, row["run_id"]))
+        for row in _deserted(ask):
+            what = (
+                f"deployment {row['deployment']} is marked {row['state']}, but process {row['pid']} is gone"
+            )
+            found.append(Finding("mend", what, row["deployment"]))
+        for query in orphans.QUERIES:
+            found += [Finding("damaged", query.what.format(**row), row["name"]) for row in ask(query.sql)]
+    yield from found
+    # Reading every file again takes its time: nobody should have to wait for the store meanwhile.
+    yield from _contents(store.workspace, contents)
 
 
-def _journal(store: Store) -> Iterator[Finding]:
-    workspace = store.workspace
-    noted = store.look("SELECT segment, folded_to, bad, refused FROM segment")
+def _journal(workspace: Workspace, ask: Ask) -> Iterator[Finding]:
+    noted = ask("SELECT segment, folded_to, bad, refused FROM segment")
     done = {row["segment"]: row["folded_to"] for row in noted}
     if refused := sum(row["refused"] for row in noted):
         yield Finding("note", f"writers were refused {refused} records, for want of disk space", "journal")
@@ -129,24 +139,22 @@ def _journal(store: Store) -> Iterator[Finding]:
             continue
         if tail.torn and is_finished(segment):
             digits = sha256_bytes(tail.torn)[:8]
-            yield Finding("mend", f"a line torn by a killed writer, {digits}", where)
+            yield Finding("mend", f"a line torn by a killed writer: {digits}", where)
         for line in tail.parsed.bad:
-            yield Finding("mend", f"a bad line {sha256_bytes(line)[:8]}", where)
+            yield Finding("mend", f"a bad line: {sha256_bytes(line)[:8]}", where)
 
 
-def _blocks(store: Store) -> Iterator[Finding]:
+def _blocks(ask: Ask) -> Iterator[Finding]:
     # Checksums are looked at when a block is read, so every column of every row has to be.
-    tables = store.look("SELECT table_name AS name FROM duckdb_tables() WHERE NOT internal AND NOT temporary")
-    for table in tables:
+    for row in ask("SELECT table_name AS name FROM duckdb_tables() WHERE database_name = 'store'"):
         try:
-            store.look(f'SELECT bit_xor(hash(t)) AS h FROM store.main."{table["name"]}" AS t')
+            ask(f'SELECT bit_xor(hash(t)) AS h FROM store.main."{row["name"]}" AS t')
         except MlcycleError as error:
-            yield Finding("damaged", error.message, f"table {table['name']}")
+            yield Finding("damaged", error.message, f"table {row['name']}")
 
 
-def _contents(store: Store) -> Iterator[Finding]:
-    workspace = store.workspace
-    for row in store.look(orphans.CONTENTS):
+def _contents(workspace: Workspace, contents: list[dict[str, Any]]) -> Iterator[Finding]:
+    for row in contents:
         sha256, digits = row["sha256"], row["sha256"][:8]
         places = (workspace.part(sha256), workspace.artifact(sha256))
         path = next((place for place in places if place.exists()), None)
@@ -157,33 +165,25 @@ def _contents(store: Store) -> Iterator[Finding]:
             yield Finding("damaged", what, _where(workspace, path))
 
 
-def _running(store: Store) -> list[dict[str, Any]]:
-    open_runs = store.look(
+def _running(workspace: Workspace, ask: Ask) -> list[dict[str, Any]]:
+    open_runs = ask(
         """SELECT s.run_id, any_value(coalesce(s.name, s.run_id::VARCHAR)) AS name, list(s.segment) AS segments
         FROM live_run_start AS s WHERE s.segment IS NOT NULL
             AND s.run_id NOT IN (SELECT run_id FROM live_run_end) GROUP BY s.run_id"""
     )
     if not open_runs:
         return []
-    alive = {one.writer for one in segments(store.workspace.journal) if not is_finished(one)}
+    alive = {one.writer for one in segments(workspace.journal) if not is_finished(one)}
     return [row for row in open_runs if not alive & {_writer(name) for name in row["segments"]}]
 
 
-def _deserted(store: Store) -> list[dict[str, Any]]:
+def _deserted(ask: Ask) -> list[dict[str, Any]]:
     import psutil
 
-    rows = store.look(
+    rows = ask(
         "SELECT deployment, state, pid FROM deployment WHERE state IN ('starting', 'running') AND pid IS NOT NULL"
     )
     return [row for row in rows if not psutil.pid_exists(row["pid"])]
-
-
-def _end_runs(store: Store) -> None:
-    ends = [
-        {"kind": "end", "run_id": row["run_id"], "status": "killed", "ended_at": clock.wall()}
-        for row in _running(store)
-    ]
-    store.append("run", ends)
 
 
 def _stale(workspace: Workspace) -> Iterable[Path]:

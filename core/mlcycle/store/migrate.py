@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from mlcycle import clock
 from mlcycle.errors import WorkspaceError
 from mlcycle.ids import new_id
-from mlcycle.store.connection import DamagedWal, connect
+from mlcycle.store.connection import DamagedWal, close, connect
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -120,12 +120,12 @@ def open_for_writing(
         if old.version < known[-1].version:
             # A copy taken while the file is open here would drop DuckDB's lock on it.
             connection.execute("CHECKPOINT")
-            connection.close()
+            close(connection)
             _set_aside(workspace, f"before-{known[-1].version:04d}")
             connection = connect(workspace.database, read_only=False)
         _migrate(connection, known, old.version)
     except BaseException:
-        connection.close()
+        close(connection)
         raise
     return connection
 
@@ -142,7 +142,7 @@ def _create(workspace: Workspace, known: tuple[Migration, ...]) -> None:
             connection.execute("INSERT INTO meta (key, value) VALUES (?, ?)", [key, value])
         connection.execute("CHECKPOINT")
     finally:
-        connection.close()
+        close(connection)
     path.replace(workspace.database)
     ignore = workspace.home / ".gitignore"
     if not ignore.exists():
@@ -166,7 +166,7 @@ def _migrate(connection: DuckDBPyConnection, known: tuple[Migration, ...], versi
         connection.execute("COMMIT")
         connection.execute("CHECKPOINT")
     except BaseException:
-        connection.close()
+        close(connection)
         raise
 
 
@@ -174,7 +174,9 @@ def lay_views(connection: DuckDBPyConnection) -> None:
     """Make the persistent views anew and note which they are."""
     from mlcycle.store.rules import RULES
 
-    old = connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
+    old = connection.execute(
+        "SELECT view_name FROM duckdb_views() WHERE NOT internal AND database_name = 'store'"
+    ).fetchall()
     for (name,) in old:
         connection.execute(f'DROP VIEW IF EXISTS "{name}"')
     for rule in RULES:
@@ -211,7 +213,7 @@ def _views_noted(connection: DuckDBPyConnection) -> str:
 
 def _recovered(workspace: Workspace) -> DuckDBPyConnection:
     try:
-        return connect(workspace.database, read_only=False, spill=workspace.tmp / "spill")
+        return connect(workspace.database, read_only=False)
     except DamagedWal as error:
         why = error.message
     # Nothing acknowledged is in the log alone: the journal still has what was folded since the checkpoint,
@@ -220,7 +222,7 @@ def _recovered(workspace: Workspace) -> DuckDBPyConnection:
     kept = _free_name(workspace.home / "recovery", f"{_stamp(clock.wall())}-{wal.name}")
     wal.replace(kept)
     try:
-        connection = connect(workspace.database, read_only=False, spill=workspace.tmp / "spill")
+        connection = connect(workspace.database, read_only=False)
     except WorkspaceError:
         kept.replace(wal)
         raise

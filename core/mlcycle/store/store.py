@@ -6,14 +6,15 @@ import atexit
 import contextlib
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlcycle.errors import Busy, CouldNot, WorkspaceError
 from mlcycle.journal import SegmentWriter
-from mlcycle.journal.reader import BAD
 from mlcycle.store.model import FoldReport, Health
+from mlcycle.store.rules import STREAMS
 from mlcycle.store.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from mlcycle.store.connection import Params
     from mlcycle.workspace import Workspace
 
-__all__ = ["Store"]
+__all__ = ["Ask", "Store"]
+
+Ask = Callable[[str], list[dict[str, Any]]]
 
 READ_WAIT_S = 10.0
 CHANGE_WAIT_S = 30.0
@@ -46,6 +49,7 @@ class Store:
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
+        self._journal = str(workspace.journal)
 
     @classmethod
     def create(cls, workspace: Workspace) -> Store:
@@ -80,7 +84,7 @@ class Store:
             True once acknowledged: from then on no crash of this or another process loses them. False if
             they were refused, which has been said on stderr.
         """
-        return _writer(self.workspace, stream).append(records, sync=sync)
+        return _writer(self._journal, stream).append(records, sync=sync)
 
     def read(self, sql: str, params: Params = ()) -> list[dict[str, Any]]:
         """Run one query over tables and public views; every acknowledged record is seen.
@@ -109,11 +113,18 @@ class Store:
         inside = self._current()
         if inside is not None:
             return inside.rows(sql, params)
-        return self._read(sql, params, fold_first=True)
+        from mlcycle.store.connection import fetch
 
-    def look(self, sql: str, params: Params = ()) -> list[dict[str, Any]]:
-        """Read as `read` does, but leave the journal and the tables as they are: for doctor."""
-        return self._read(sql, params, fold_first=False)
+        with self._reading() as connection:
+            return self._told(lambda: fetch(connection, sql, params))
+
+    @contextmanager
+    def looking(self) -> Iterator[Ask]:
+        """Ask several things of one state, the journal's tail included, and fold nothing: for doctor."""
+        from mlcycle.store.connection import fetch
+
+        with self._reading(fold_first=False) as connection:
+            yield lambda sql: self._told(lambda: fetch(connection, sql))
 
     @contextmanager
     def transaction(self, action: str) -> Iterator[Transaction]:
@@ -199,7 +210,7 @@ class Store:
         """
         from mlcycle.store.query import run
 
-        with self._reading() as connection:
+        with self._reading(alone=True) as connection:
             return run(connection, query, path=self.workspace.database)
 
     def health(self) -> Health:
@@ -217,11 +228,7 @@ class Store:
                 row = _sums(connection)
         who = holder(self.workspace.home)
         with _writers_lock:
-            refused = sum(
-                writer.refused
-                for (home, _), writer in _writers.items()
-                if home == str(self.workspace.journal)
-            )
+            refused = sum(writer.refused for (home, _), writer in _writers.items() if home == self._journal)
         return Health(
             backlog_bytes=sum(max(0, one.size - done.get(one.name, 0)) for one in there),
             segments=len(there),
@@ -234,22 +241,21 @@ class Store:
         home, current = getattr(_inside, "current", None) or ("", None)
         return current if home == str(self.workspace.home) else None
 
-    def _read(self, sql: str, params: Params, *, fold_first: bool) -> list[dict[str, Any]]:
+    def _told(self, ask: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
         import duckdb
 
-        from mlcycle.store.connection import damaged, fetch
+        from mlcycle.store.connection import damaged
 
-        with self._reading(fold_first=fold_first) as connection:
-            try:
-                return fetch(connection, sql, params)
-            except duckdb.Error as error:
-                if "Corrupt database file" in str(error):
-                    raise damaged(self.workspace.database, str(error)) from error
-                raise
+        try:
+            return ask()
+        except duckdb.Error as error:
+            if "Corrupt database file" in str(error):
+                raise damaged(self.workspace.database, str(error)) from error
+            raise
 
     @contextmanager
     def _writing(self, timeout_s: float) -> Iterator[DuckDBPyConnection]:
-        from mlcycle.store.connection import exclusive, writable
+        from mlcycle.store.connection import close, exclusive, writable
         from mlcycle.store.migrate import open_for_writing
 
         if not writable(self.workspace):
@@ -259,39 +265,39 @@ class Store:
             try:
                 yield connection
             finally:
-                connection.close()
+                close(connection)
 
     @contextmanager
-    def _reading(self, *, fold_first: bool = True) -> Iterator[DuckDBPyConnection]:
+    def _reading(self, *, fold_first: bool = True, alone: bool = False) -> Iterator[DuckDBPyConnection]:
         from mlcycle.store.fold import pending
 
         if fold_first and (not self.workspace.database.exists() or pending(self.workspace)):
             # A full disk stops the fold, not the look: the tail is read instead.
             with contextlib.suppress(CouldNot):
                 self.fold()
-        with self._opened(READ_WAIT_S) as connection:
+        with self._opened(READ_WAIT_S, alone=alone) as connection:
             self._lay_tail(connection)
             yield connection
 
     @contextmanager
-    def _opened(self, timeout_s: float) -> Iterator[DuckDBPyConnection]:
-        from mlcycle.store.connection import shared
+    def _opened(self, timeout_s: float, *, alone: bool = False) -> Iterator[DuckDBPyConnection]:
+        from mlcycle.store.connection import close, shared
 
         for again in (True, False):
             with shared(self.workspace, timeout_s):
-                connection = self._connect_to_read(again=again)
+                connection = self._connect_to_read(again=again, alone=alone)
                 if connection is not None:
                     try:
                         yield connection
                     finally:
-                        connection.close()
+                        close(connection)
                     return
             # Only who may write can mend or migrate what a reader has found.
             with self._writing(CHANGE_WAIT_S):
                 pass
 
-    def _connect_to_read(self, *, again: bool) -> DuckDBPyConnection | None:
-        from mlcycle.store.connection import DamagedWal, connect, writable
+    def _connect_to_read(self, *, again: bool, alone: bool) -> DuckDBPyConnection | None:
+        from mlcycle.store.connection import DamagedWal, close, connect, writable
         from mlcycle.store.migrate import Outdated, check, lay_temporary_views, migrations
 
         path = self.workspace.database
@@ -300,8 +306,7 @@ class Store:
                 return None
             raise WorkspaceError(f"{self.workspace.root} has no store", hint="mlcycle init")
         try:
-            spill = self.workspace.tmp / "spill" if writable(self.workspace) else None
-            connection = connect(path, read_only=True, spill=spill)
+            connection = connect(path, read_only=True, alone=alone)
         except DamagedWal as error:
             if again and writable(self.workspace):
                 return None
@@ -312,24 +317,23 @@ class Store:
             check(connection)
         except Outdated as old:
             if again and writable(self.workspace):
-                connection.close()
+                close(connection)
                 return None
             if old.version < migrations()[-1].version:
-                connection.close()
+                close(connection)
                 raise WorkspaceError(
                     f"{path} was made by an older mlcycle and cannot be brought up to date here",
                     hint="copy the workspace to where it can be written",
                 ) from old
             lay_temporary_views(connection)
         except BaseException:
-            connection.close()
+            close(connection)
             raise
         return connection
 
     def _lay_tail(self, connection: DuckDBPyConnection) -> None:
         from mlcycle.store.fold import remember
         from mlcycle.store.migrate import lay_temporary_views
-        from mlcycle.store.rules import STREAMS
         from mlcycle.store.tail import load, offsets, shadow, tails
 
         done = offsets(connection)
@@ -342,14 +346,14 @@ class Store:
             lay_temporary_views(connection)
 
 
-def _writer(workspace: Workspace, stream: str) -> SegmentWriter:
-    if stream == BAD:
-        raise ValueError(f"no stream may be called {BAD}")
-    key = (str(workspace.journal), stream)
+def _writer(journal: str, stream: str) -> SegmentWriter:
+    key = (journal, stream)
     with _writers_lock:
         writer = _writers.get(key)
         if writer is None:
-            writer = _writers[key] = SegmentWriter(workspace.journal, stream)
+            if stream not in STREAMS:
+                raise ValueError(f"no stream is called {stream!r}: {', '.join(STREAMS)}")
+            writer = _writers[key] = SegmentWriter(Path(journal), stream)
             if len(_writers) > MOST_WRITERS:
                 _writers.popitem(last=False)[1].close()
         _writers.move_to_end(key)

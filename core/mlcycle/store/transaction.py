@@ -89,7 +89,7 @@ class Transaction:
 
     def _kinds(self, table: str) -> dict[str, str]:
         found = self._connection.execute(
-            "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? AND NOT internal",
+            "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = 'store' AND table_name = ?",
             [table],
         ).fetchall()
         if not found:

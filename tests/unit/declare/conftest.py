@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from mlcycle.declare import Declarations, load
 from mlcycle.workspace import Workspace
 

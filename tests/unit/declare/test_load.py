@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
+
 from mlcycle.declare import Declarations, load, schemas, write_schemas
 from mlcycle.declare.model import all_columns, generates_key
 from mlcycle.errors import DeclarationError, NotFoundError, UsageError
@@ -97,86 +98,88 @@ def test_includes_do_not_lead_out_of_the_workspace(product: Product, pattern: st
     assert "is not a glob below the workspace" in str(refused(workspace))
 
 
+DESIGN, DATA, CHECKS = "design.yaml", "data.yaml", "checks/orders.yaml"
+VIEWS, TRAIN = "features.yaml", "training.yaml"
 MISTAKES = [
     # shape: unknown keys, missing keys, wrong types
-    ("design.yaml", "metric: auc", "metirc: auc", "design.yaml:4:5: unknown key `metirc`; did you mean `metric`?"),
-    ("design.yaml", "metric: auc", "zzz: auc", "design.yaml:4:5: unknown key `zzz`; valid keys: id, role, metric,"),
-    ("design.yaml", "    metric: auc\n", "", "design.yaml:2:5: item 1 of `requirements` lacks `metric`"),
-    ("design.yaml", "value: 0.7", "value: high", "design.yaml:6:12: `value` must be a number, found the text `high`"),
-    ("design.yaml", "value: 0.7", "value: '0.7'", "design.yaml:6:12: `value` must be a number, found the text `0.7`"),
-    ("design.yaml", "role: data scientist", "role: data scientists", "did you mean `data scientist`?"),
-    ("design.yaml", "role: data scientist", "role: 3", "`role` must be one of `business`, `subject expert`,"),
-    ("design.yaml", "phases: [gate, monitor]", "phases: gate", "design.yaml:7:13: `phases` must be a list of one of"),
-    ("data.yaml", "amount: number", "amount: numbr", "data.yaml:11:15: unknown value `numbr`; did you mean `number`?"),
-    ("data.yaml", "key: order_id", "key: 5", "data.yaml:5:10: `key` must be text or a list of texts, found the number 5"),
-    ("data.yaml", "path: orders.csv", "path:", "data.yaml:3:10: `orders` lacks `path`"),
-    ("features.yaml", "over: 30d", "over: 30", "`over` must be text such as 30d, 12h, 15m, 45s, found the number 30"),
-    ("features.yaml", "over: 30d", "over: month", "`over` must be text such as 30d, 12h, 15m, 45s, found the text `month`"),
-    ("training.yaml", "newest: 2", "fraction: 1.5", "`fraction` must be a number above 0 and below 1, found the number 1.5"),
+    (DESIGN, "metric: auc", "metirc: auc", "design.yaml:4:5: unknown key `metirc`; did you mean `metric`?"),
+    (DESIGN, "metric: auc", "zzz: auc", "design.yaml:4:5: unknown key `zzz`; valid keys: id, role, metric,"),
+    (DESIGN, "    metric: auc\n", "", "design.yaml:2:5: item 1 of `requirements` lacks `metric`"),
+    (DESIGN, "value: 0.7", "value: high", "design.yaml:6:12: `value` must be a number, found the text `high`"),
+    (DESIGN, "value: 0.7", "value: '0.7'", "design.yaml:6:12: `value` must be a number, found the text `0.7`"),
+    (DESIGN, "role: data scientist", "role: data scientists", "did you mean `data scientist`?"),
+    (DESIGN, "role: data scientist", "role: 3", "`role` must be one of `business`, `subject expert`,"),
+    (DESIGN, "phases: [gate, monitor]", "phases: gate", "design.yaml:7:13: `phases` must be a list of one of"),
+    (DATA, "amount: number", "amount: numbr", "data.yaml:11:15: unknown value `numbr`; did you mean `number`?"),
+    (DATA, "key: order_id", "key: 5", "5:10: `key` must be text or a list of texts, found the number 5"),
+    (DATA, "path: orders.csv", "path:", "data.yaml:3:10: `orders` lacks `path`"),
+    (VIEWS, "over: 30d", "over: 30", "`over` must be text such as 30d, 12h, 15m, 45s, found the number 30"),
+    (VIEWS, "over: 30d", "over: month", "`over` must be text such as 30d, 12h, 15m, 45s, found the text `month`"),
+    (TRAIN, "newest: 2", "fraction: 1.5", "`fraction` must be a number above 0 and below 1, found the number 1.5"),
     # requirements
-    ("design.yaml", "metric: auc", "metric: aucc", "design.yaml:4:13: unknown metric `aucc`; did you mean `auc`?"),
-    ("design.yaml", "metric: auc", "metric: recal_at_30", "unknown metric `recal_at_30`; did you mean `recall_at_30`?"),
-    ("design.yaml", "metric: auc", "metric: recall_at_N", "write a percentage for N, as in `recall_at_20`"),
-    ("design.yaml", "metric: auc", "metric: recall_at_0", "unknown metric `recall_at_0`"),
-    ("design.yaml", "metric: auc", "metric: rmse", "`rmse` does not fit the task binary"),
-    ("design.yaml", "id: gap", "id: auc", "design.yaml:8:9: requirement `auc` is declared twice; the first is on line 2"),
-    ("design.yaml", "phases: [gate]", "phases: []", "requirement `gap` binds no phase"),
-    ("design.yaml", "{by: country, top: 20}", "{by: country}", "design.yaml:11:13: `recall_gap` needs `top`"),
-    ("design.yaml", "by: country", "by: contry", "unknown feature `contry`; did you mean `country`?"),
-    ("design.yaml", "top: 20", "top: all", "design.yaml:11:32: `top` must be a number"),
-    ("design.yaml", "top: 20", "top: 200", "`top` is a percentage above 0 and at most 100"),
-    ("design.yaml", "top: 20", "top: 20, tops: 2", "`recall_gap` has no parameter `tops`; did you mean `top`?"),
+    (DESIGN, "metric: auc", "metric: aucc", "design.yaml:4:13: unknown metric `aucc`; did you mean `auc`?"),
+    (DESIGN, "metric: auc", "metric: recal_at_30", "unknown metric `recal_at_30`; did you mean `recall_at_30`?"),
+    (DESIGN, "metric: auc", "metric: recall_at_N", "write a percentage for N, as in `recall_at_20`"),
+    (DESIGN, "metric: auc", "metric: recall_at_0", "unknown metric `recall_at_0`"),
+    (DESIGN, "metric: auc", "metric: rmse", "`rmse` does not fit the task binary"),
+    (DESIGN, "id: gap", "id: auc", "8:9: requirement `auc` is declared twice; the first is on line 2"),
+    (DESIGN, "phases: [gate]", "phases: []", "requirement `gap` binds no phase"),
+    (DESIGN, "{by: country, top: 20}", "{by: country}", "design.yaml:11:13: `recall_gap` needs `top`"),
+    (DESIGN, "by: country", "by: contry", "unknown feature `contry`; did you mean `country`?"),
+    (DESIGN, "top: 20", "top: all", "design.yaml:11:32: `top` must be a number"),
+    (DESIGN, "top: 20", "top: 200", "`top` is a percentage above 0 and at most 100"),
+    (DESIGN, "top: 20", "top: 20, tops: 2", "`recall_gap` has no parameter `tops`; did you mean `top`?"),
     (
-        "design.yaml",
+        DESIGN,
         "metric: auc",
         "metric: freshness\n    params: {source: order}",
         "unknown table `order`; did you mean `orders`?",
     ),
     # sources
-    ("data.yaml", "key: order_id", "key: order", "data.yaml:5:10: `order` is no column of this source; did you mean `order_id`?"),
-    ("data.yaml", "time: ordered_at", "time: amount", "`amount` is declared as number; a moment is a date or a timestamp"),
-    ("data.yaml", "  orders:", "  spine:", "data.yaml:2:3: no source may be called `spine`"),
-    ("data.yaml", "  visits:", "  Orders:", "differ only in case"),
-    ("data.yaml", "format: csv", "format: csv\n    table: x", "`table` is for sqlite files; this source is csv"),
-    ("data.yaml", "format: csv", "format: csv\n    time_zone: Mars/Base", "unknown time zone `Mars/Base`"),
+    (DATA, "key: order_id", "key: order", "5:10: `order` is no column of this source; did you mean `order_id`?"),
+    (DATA, "time: ordered_at", "time: amount", "`amount` is declared as number; a moment is"),
+    (DATA, "  orders:", "  spine:", "data.yaml:2:3: no source may be called `spine`"),
+    (DATA, "  visits:", "  Orders:", "differ only in case"),
+    (DATA, "format: csv", "format: csv\n    table: x", "`table` is for sqlite files; this source is csv"),
+    (DATA, "format: csv", "format: csv\n    time_zone: Mars/Base", "unknown time zone `Mars/Base`"),
     # checks
-    ("checks/orders.yaml", "table: orders", "table: order", "checks/orders.yaml:1:8: unknown table `order`; did you mean `orders`?"),
-    ("checks/orders.yaml", "unique: order_id", "unique: oder_id", "checks/orders.yaml:3:13: `oder_id` is no column of orders;"),
-    ("checks/orders.yaml", "between: {amount:", "between: {amont:", "checks/orders.yaml:5:15: `amont` is no column"),
-    ("checks/orders.yaml", "unique: order_id", "mostly: 0.5", "a check states exactly one rule, found none"),
-    ("checks/orders.yaml", "unique: order_id", "{unique: order_id, not_null: amount}", "found `not_null` and `unique`"),
-    ("checks/orders.yaml", "[0, null]", "[0]", "`between` is [lowest, highest]"),
-    ("checks/orders.yaml", "then: {column: amount,", "then: {column: amnt,", "`amnt` is no column of orders; did you mean `amount`?"),
-    ("checks/orders.yaml", "unique: order_id", "exists_in: {buyer_id: visits.buyer}", "`buyer` is no column of visits;"),
-    ("checks/orders.yaml", "unique: order_id", "exists_in: {buyer_id: buyers.id}", "unknown table `buyers`"),
-    ("checks/orders.yaml", "unique: order_id", "not_after: {ordered_at: asof}", "did you mean `as_of`?"),
-    ("checks/orders.yaml", "unique: order_id", "{rows: [1, null], then: set_aside}", "there are no rows to mend"),
+    (CHECKS, "table: orders", "table: order", "orders.yaml:1:8: unknown table `order`; did you mean `orders`?"),
+    (CHECKS, "unique: order_id", "unique: oder_id", "orders.yaml:3:13: `oder_id` is no column of orders;"),
+    (CHECKS, "between: {amount:", "between: {amont:", "orders.yaml:5:15: `amont` is no column"),
+    (CHECKS, "unique: order_id", "mostly: 0.5", "a check states exactly one rule, found none"),
+    (CHECKS, "unique: order_id", "{unique: order_id, not_null: amount}", "found `not_null` and `unique`"),
+    (CHECKS, "[0, null]", "[0]", "`between` is [lowest, highest]"),
+    (CHECKS, "then: {column: amount,", "then: {column: amnt,", "`amnt` is no column of orders; did you mean `amount`?"),
+    (CHECKS, "unique: order_id", "exists_in: {buyer_id: visits.buyer}", "`buyer` is no column of visits;"),
+    (CHECKS, "unique: order_id", "exists_in: {buyer_id: buyers.id}", "unknown table `buyers`"),
+    (CHECKS, "unique: order_id", "not_after: {ordered_at: asof}", "did you mean `as_of`?"),
+    (CHECKS, "unique: order_id", "{rows: [1, null], then: set_aside}", "there are no rows to mend"),
     # features
-    ("features.yaml", "table: orders", "table: oders", "features.yaml:2:10: unknown table `oders`; did you mean `orders`?"),
-    ("features.yaml", "target: returned", "target: return", "features.yaml:5:11: `return` is no column of orders;"),
-    ("features.yaml", "avg: seconds", "avg: second", "features.yaml:11:25: `second` is no column of visits; did you mean `seconds`?"),
-    ("features.yaml", "avg: seconds", "avg: page", "`page` is declared as text; avg needs numbers"),
-    ("features.yaml", "avg: seconds", "avg: seconds, sum: seconds", "needs exactly one function, found `sum` and `avg`"),
-    ("features.yaml", "avg: seconds, ", "", "window `seconds_7d` needs exactly one function, found none"),
-    ("features.yaml", "over: 7d", "over: 7d, until: 7d", "nothing lies between over 7d and until 7d"),
-    ("features.yaml", "      amount: amount", "      visits_30d: amount", "features.yaml:15:7: feature `visits_30d` is also a feature of view `visits`"),
-    ("features.yaml", "      amount: amount", "      split: amount", "feature `split` is also a column of every training set"),
-    ("features.yaml", "      amount: amount", "      Buyer_ID: amount", "feature `Buyer_ID` is also a key"),
-    ("features.yaml", "    table: visits\n", "", "features.yaml:7:3: view `visits` lacks `table`"),
-    ("features.yaml", "    table: visits", "    table: visits\n    sql: SELECT 1", "an SQL view stands alone: `table` says nothing"),
-    ("features.yaml", "    table: visits", "    table: visits\n    key: [buyer_id, page]", "does not fit the spine's buyer_id"),
-    ("features.yaml", "    table: visits", "    table: visits\n    fills: {a: 1}", "`fills` is for SQL views"),
-    ("features.yaml", "  time: ordered_at\n", "", "windows end at the spine's time; the spine declares none"),
+    (VIEWS, "table: orders", "table: oders", "features.yaml:2:10: unknown table `oders`; did you mean `orders`?"),
+    (VIEWS, "target: returned", "target: return", "features.yaml:5:11: `return` is no column of orders;"),
+    (VIEWS, "avg: seconds", "avg: second", "11:25: `second` is no column of visits; did you mean `seconds`?"),
+    (VIEWS, "avg: seconds", "avg: page", "`page` is declared as text; avg needs numbers"),
+    (VIEWS, "avg: seconds", "avg: seconds, sum: seconds", "needs exactly one function, found `sum` and `avg`"),
+    (VIEWS, "avg: seconds, ", "", "window `seconds_7d` needs exactly one function, found none"),
+    (VIEWS, "over: 7d", "over: 7d, until: 7d", "nothing lies between over 7d and until 7d"),
+    (VIEWS, "amount: amount", "visits_30d: amount", "feature `visits_30d` is also a feature of view `visits`"),
+    (VIEWS, "amount: amount", "split: amount", "feature `split` is also a column of every training set"),
+    (VIEWS, "amount: amount", "Buyer_ID: amount", "feature `Buyer_ID` is also a key"),
+    (VIEWS, "    table: visits\n", "", "features.yaml:7:3: view `visits` lacks `table`"),
+    (VIEWS, "    table: visits", "    table: visits\n    sql: SELECT 1", "an SQL view stands alone: `table`"),
+    (VIEWS, "    table: visits", "    table: visits\n    key: [buyer_id, page]", "does not fit the spine's buyer_id"),
+    (VIEWS, "    table: visits", "    table: visits\n    fills: {a: 1}", "`fills` is for SQL views"),
+    (VIEWS, "  time: ordered_at\n", "", "windows end at the spine's time; the spine declares none"),
     # training
-    ("training.yaml", "model: trees", "model: tree", "training.yaml:7:16: unknown model `tree`; did you mean `trees`?"),
-    ("training.yaml", "model: trees", "model: rule", "model `rule` has no parameters to sweep"),
-    ("training.yaml", "choose: auc", "choose: acu", "unknown metric `acu`; did you mean `auc`?"),
-    ("training.yaml", "choose: auc", "choose: rmse", "`rmse` cannot choose among binary models"),
-    ("training.yaml", "choose: auc", "choose: latency_p95", "`latency_p95` cannot choose among binary models"),
-    ("training.yaml", "{kind: rule, score: -visits_30d}", "{kind: rule}", "training.yaml:5:9: model `rule` is a rule: it needs `score`"),
-    ("training.yaml", "{kind: boosted_trees}", "{kind: linear, score: a}", "`score` is for rules; model `trees` is linear"),
-    ("training.yaml", "newest: 2", "newest: 2, fraction: 0.2", "exactly one of `newest` and `fraction`"),
-    ("training.yaml", "split:", "features: [amont]\nsplit:", "training.yaml:3:12: unknown feature `amont`; did you mean `amount`?"),
+    (TRAIN, "model: trees", "model: tree", "training.yaml:7:16: unknown model `tree`; did you mean `trees`?"),
+    (TRAIN, "model: trees", "model: rule", "model `rule` has no parameters to sweep"),
+    (TRAIN, "choose: auc", "choose: acu", "unknown metric `acu`; did you mean `auc`?"),
+    (TRAIN, "choose: auc", "choose: rmse", "`rmse` cannot choose among binary models"),
+    (TRAIN, "choose: auc", "choose: latency_p95", "`latency_p95` cannot choose among binary models"),
+    (TRAIN, "{kind: rule, score: -visits_30d}", "{kind: rule}", "5:9: model `rule` is a rule: it needs `score`"),
+    (TRAIN, "{kind: boosted_trees}", "{kind: linear, score: a}", "`score` is for rules; model `trees` is linear"),
+    (TRAIN, "newest: 2", "newest: 2, fraction: 0.2", "exactly one of `newest` and `fraction`"),
+    (TRAIN, "split:", "features: [amont]\nsplit:", "3:12: unknown feature `amont`; did you mean `amount`?"),
 ]  # fmt: skip
 
 
@@ -195,7 +198,9 @@ def test_a_mistake_is_answered_with_its_place_and_the_nearest_name(
 def test_the_checks_of_a_table_are_declared_once(product: Product) -> None:
     workspace = product()
     (workspace.root / "checks/second.yaml").write_text("table: orders\n")
-    assert "checks/second.yaml:1:8: the checks of `orders` are declared in checks/orders.yaml already" in str(refused(workspace))
+    assert "checks/second.yaml:1:8: the checks of `orders` are declared in checks/orders.yaml already" in str(
+        refused(workspace)
+    )
 
 
 def test_monitor_and_deploy_are_judged_too(product: Product) -> None:
@@ -209,10 +214,14 @@ def test_monitor_and_deploy_are_judged_too(product: Product) -> None:
     assert "deploy.yaml:1:7: `port` must be from 0 to 65535" in str(refused(workspace))
 
 
-def test_an_sql_view_hides_its_features_so_unknown_names_are_left_to_the_features_room(product: Product) -> None:
+def test_an_sql_view_hides_its_features_so_unknown_names_are_left_to_the_features_room(
+    product: Product,
+) -> None:
     workspace = product("training.yaml", "split:", "features: [amount, from_sql]\nsplit:")
     text = (workspace.root / "features.yaml").read_text()
-    (workspace.root / "features.yaml").write_text(text + "  more: {sql: 'SELECT row_id, 1 AS from_sql FROM spine'}\n")
+    (workspace.root / "features.yaml").write_text(
+        text + "  more: {sql: 'SELECT row_id, 1 AS from_sql FROM spine'}\n"
+    )
     assert load(workspace).require_training().features == ["amount", "from_sql"]
 
 
@@ -231,7 +240,9 @@ def test_references_to_the_environment_stay_text_until_they_are_used(
         resolve("${env:NOT_SET}")
 
 
-def test_every_declaration_has_a_json_schema_that_refuses_unknown_keys(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_every_declaration_has_a_json_schema_that_refuses_unknown_keys(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     folder = tmp_path_factory.mktemp("schemas")
     written = write_schemas(folder)
     assert {path.name for path in written} == {f"{name}.schema.json" for name in schemas()}

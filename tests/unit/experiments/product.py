@@ -1,4 +1,4 @@
-"""A small product for the tests of experiments and models: machines that fail, more often under load and in one hall."""
+"""A small product for the tests of experiments and models: machines that fail under load, and in one hall."""
 
 from __future__ import annotations
 
@@ -38,7 +38,14 @@ COLUMNS = {
 }
 TREES = {"max_iter": 20, "min_samples_leaf": 10, "max_leaf_nodes": 4, "learning_rate": 0.2}
 DESIGN = [
-    {"id": "ranking", "role": "data scientist", "metric": "auc", "comparison": ">=", "value": 0.7, "phases": ["gate"]},
+    {
+        "id": "ranking",
+        "role": "data scientist",
+        "metric": "auc",
+        "comparison": ">=",
+        "value": 0.7,
+        "phases": ["gate"],
+    },
     {
         "id": "fair",
         "role": "compliance",
@@ -73,11 +80,17 @@ def make(
         "time": "asked",
         "columns": COLUMNS,
     }
-    declared = {
+    declared: dict[str, Any] = {
         "mlcycle": {"name": "machines"},
         "data": {"sources": {"checks": source}},
         "features": {
-            "spine": {"table": "checks", "key": "machine", "time": "asked", "target": "failed", "known": "told"},
+            "spine": {
+                "table": "checks",
+                "key": "machine",
+                "time": "asked",
+                "target": "failed",
+                "known": "told",
+            },
             "views": {
                 "state": {
                     "table": "checks",
@@ -97,14 +110,18 @@ def make(
                 "linear": {"kind": "linear"},
                 "trees": {"kind": "boosted_trees", "params": TREES},
             },
-            "sweep": {"model": "trees", "grid": {"max_leaf_nodes": [2, 4], "max_iter": [2, 20]}, "choose": "auc"},
+            "sweep": {
+                "model": "trees",
+                "grid": {"max_leaf_nodes": [2, 4], "max_iter": [2, 20]},
+                "choose": "auc",
+            },
             "weight_newest": 4,
             **(training or {}),
         },
         "design": {"requirements": DESIGN if design is None else design},
     }
-    if task == "regression":
-        declared["training"].pop("sweep")
+    if task == "multiclass":
+        del declared["training"]["models"]["rule"]
     for name, content in declared.items():
         (root / f"{name}.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     workspace = Workspace(root)
@@ -154,6 +171,6 @@ def admit(workspace: Workspace, rows: list[dict[str, Any]]) -> None:
         records.insert_version(transaction, version, parts)
 
 
-def build(workspace: Workspace, as_of: datetime = month(4), **options: Any) -> TrainingSet:
-    """Build a training set of what was known at a moment: months 0 to 3 at the start of month 4."""
-    return features.build(workspace, as_of=as_of, **options)
+def build(workspace: Workspace, until: int = 4, **options: Any) -> TrainingSet:
+    """Build a training set of what was known at the start of a month: for month 4, months 0 to 3."""
+    return features.build(workspace, as_of=month(until), **options)

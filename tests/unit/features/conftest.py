@@ -52,17 +52,17 @@ ASKED = {
 }
 SPINE = {"table": "asked", "key": "shop", "time": "on", "target": "closed", "known": "told"}
 
-SHOP_ROWS = [
+SHOP_ROWS: list[dict[str, Any]] = [
     {"shop": "a", "city": "Lyon", "size": 3, "opened": "2029-01-01"},
     {"shop": "b", "city": "Bern", "size": None, "opened": "2029-06-01"},
 ]
-ORDER_ROWS = [
+ORDER_ROWS: list[dict[str, Any]] = [
     {"order_id": 1, "shop": "a", "at": "2030-01-10", "seen": None, "amount": 10.5, "state": "paid"},
     {"order_id": 2, "shop": "a", "at": "2030-02-20", "seen": "2030-03-05", "amount": 4.0, "state": "open"},
     {"order_id": 3, "shop": "a", "at": "2030-02-25", "seen": None, "amount": 2.0, "state": "paid"},
     {"order_id": 4, "shop": "b", "at": "2030-03-20", "seen": None, "amount": 8.0, "state": "paid"},
 ]
-ASKED_ROWS = [
+ASKED_ROWS: list[dict[str, Any]] = [
     {"shop": "a", "on": "2030-02-01", "closed": 0, "told": "2030-03-01"},
     {"shop": "b", "on": "2030-02-01", "closed": 1, "told": "2030-03-01"},
     {"shop": "a", "on": "2030-03-01", "closed": 0, "told": "2030-04-01"},
@@ -105,11 +105,17 @@ class Product:
     def admit(self, **batches: Sequence[Mapping[str, Any]]) -> None:
         """Add a batch of clean rows to each dataset named and make its next version of it."""
         sources = declare.load(self.workspace).data.sources
-        with local.session(self.workspace) as session, Store(self.workspace).transaction("test") as transaction:
+        with (
+            local.session(self.workspace) as session,
+            Store(self.workspace).transaction("test") as transaction,
+        ):
             for dataset, rows in batches.items():
                 columns = all_columns(sources[dataset])
                 parts = self.parts.setdefault(dataset, [])
-                types = {**{name: SQL_TYPES[kind] for name, kind in columns.items()}, "batch_number": "BIGINT"}
+                types = {
+                    **{name: SQL_TYPES[kind] for name, kind in columns.items()},
+                    "batch_number": "BIGINT",
+                }
                 listed = ", ".join(f"{quote(name)} {kind}" for name, kind in types.items())
                 session.execute(f"CREATE OR REPLACE TABLE batch ({listed})")
                 given = [{name: row.get(name) for name in columns} for row in rows]

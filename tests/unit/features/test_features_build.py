@@ -21,7 +21,11 @@ ORDERS = {
         "days_since": {"days_since": "at", "over": "60d", "fill": 60},
     },
 }
-PROFILE = {"table": "shops", "key": "shop", "features": {"city": "city", "age": "date_diff('day', opened, as_of)"}}
+PROFILE = {
+    "table": "shops",
+    "key": "shop",
+    "features": {"city": "city", "age": "date_diff('day', opened, as_of)"},
+}
 VIEWS = {"profile": PROFILE, "orders": ORDERS}
 
 Shops = Callable[..., Any]
@@ -72,7 +76,12 @@ def test_a_set_that_looks_ahead_sees_the_future_and_is_never_the_one_that_is_fou
     honest = features.build(product.workspace)
     leaky = features.build(product.workspace, name="leaky", look_ahead="30d")
 
-    assert features.load(product.workspace, "leaky").features["orders_30d"].tolist() == [2, 0, 2, 1]  # order 2 is seen 32 days after
+    assert features.load(product.workspace, "leaky").features["orders_30d"].tolist() == [
+        2,
+        0,
+        2,
+        1,
+    ]  # order 2 is seen 32 days after
     assert leaky.look_ahead == "30d"
     assert features.find(product.workspace).training_set_id == honest.training_set_id
     assert features.find(product.workspace, leaky.training_set_id[-8:]).name == "leaky"
@@ -98,7 +107,14 @@ def test_late_rows_do_not_change_a_set_that_is_built_again_as_of_the_same_moment
     product = shops(VIEWS)
     before = features.build(product.workspace)
     clock.set_now(datetime(2030, 6, 20))
-    late = {"order_id": 9, "shop": "a", "at": "2030-01-20", "seen": "2030-03-20", "amount": 1.0, "state": "paid"}
+    late = {
+        "order_id": 9,
+        "shop": "a",
+        "at": "2030-01-20",
+        "seen": "2030-03-20",
+        "amount": 1.0,
+        "state": "paid",
+    }
     product.admit(orders=[late])
 
     again = features.build(product.workspace, as_of=before.as_of)
@@ -189,7 +205,9 @@ def test_a_table_without_clean_rows_is_named(product: Any) -> None:
 def test_an_unknown_column_names_view_feature_and_the_nearest_column(shops: Shops) -> None:
     view = {**PROFILE, "features": {"city": "city", "big": "sizes > 2"}}
 
-    with pytest.raises(DeclarationError, match="view profile, feature big: there is no column sizes") as caught:
+    with pytest.raises(
+        DeclarationError, match="view profile, feature big: there is no column sizes"
+    ) as caught:
         features.build(shops({"profile": view}).workspace)
     assert "size" in caught.value.hint
 
@@ -238,7 +256,9 @@ def test_rows_at_a_moment_the_spine_does_not_have_names_the_newest(shops: Shops)
 def test_labelled_rows_are_those_of_a_span_known_by_a_moment(shops: Shops) -> None:
     workspace = shops(VIEWS).workspace
 
-    march = features.labelled(workspace, datetime(2030, 3, 1), datetime(2030, 5, 1), known_by=datetime(2030, 6, 1))
+    march = features.labelled(
+        workspace, datetime(2030, 3, 1), datetime(2030, 5, 1), known_by=datetime(2030, 6, 1)
+    )
     everything = features.labelled(workspace, None, None, known_by=datetime(2030, 7, 1))
     nothing = features.labelled(workspace, None, None, known_by=datetime(2030, 1, 1))
 

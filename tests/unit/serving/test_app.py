@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.unit.serving.packages import GOOD, binary, description, expected, graph, write
 
 from mlcycle.journal.frame import parse
 from mlcycle.serving.app import App
 from mlcycle.serving.log import PredictionLog, ResourceLog
 from mlcycle.serving.package import open_package
 from mlcycle.serving.runtime import ModelFailure, Scorer, Scores, load
-from tests.unit.serving.packages import GOOD, binary, description, expected, graph, write
 
 
 class Broken(Scorer):

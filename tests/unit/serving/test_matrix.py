@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.serving.packages import GOOD, description
 
 from mlcycle.serving.matrix import BadRequest, Decoder, Matrix, MatrixBuilder
 from mlcycle.serving.package import Signature
-from tests.unit.serving.packages import GOOD, description
 
 SIGNATURE = msgspec.convert(description(), Signature)
 ZERO = msgspec.convert(description(missing="zero"), Signature)

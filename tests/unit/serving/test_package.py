@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.serving.packages import FEATURES, binary, description, graph, write
 
 from mlcycle.errors import DataError
 from mlcycle.hashing import sha256_file
 from mlcycle.serving.package import open_package
-from tests.unit.serving.packages import FEATURES, binary, description, graph, write
 
 
 def test_a_package_opens_with_its_signature_model_and_hash(tmp_path: Path) -> None:

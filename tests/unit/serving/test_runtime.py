@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.unit.serving.packages import description, expected, graph, write
 
 from mlcycle.errors import DataError
 from mlcycle.serving.package import open_package
 from mlcycle.serving.runtime import ModelFailure, Scorer, load
-from tests.unit.serving.packages import description, expected, graph, write
 
 ROWS = np.array([[0.1, 0, 1, 2], [3.0, 1, 0, -1]], dtype=np.float32)
 THREE = np.array([[0.5, 0, 0], [1, 0, 0], [0, 2, 0], [0, 0, 0.25]], dtype=np.float32)

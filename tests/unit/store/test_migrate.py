@@ -10,6 +10,7 @@ import pytest
 from mlcycle.errors import WorkspaceError
 from mlcycle.ids import new_id
 from mlcycle.store import Store, migrate
+from mlcycle.store.connection import close
 from mlcycle.store.migrate import Migration, migrations, open_for_writing, views
 from mlcycle.workspace import Workspace
 
@@ -60,8 +61,8 @@ def test_an_older_store_is_copied_aside_and_brought_up_to_date(store: Store) -> 
         *migrations(),
         Migration(len(migrations()) + 1, "more", "ALTER TABLE meta ADD COLUMN more INTEGER;"),
     )
-    open_for_writing(store.workspace, known=later).close()
-    open_for_writing(store.workspace, known=later).close()
+    for _ in range(2):
+        close(open_for_writing(store.workspace, known=later))
     assert outside(store, "SELECT more FROM meta LIMIT 1") == [(None,)]
     (copy,) = (store.workspace.home / "backup").iterdir()
     with duckdb.connect(str(copy)) as connection:

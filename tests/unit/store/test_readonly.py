@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -41,14 +40,14 @@ print([finding.level for finding in examine(store.workspace).findings])
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def store(tmp_path: Path) -> Store:
     (tmp_path / "mlcycle.yaml").write_text("name: test\n")
     store = Store.create(Workspace(tmp_path))
     record: dict[str, object] = {"run_id": new_id(), "key": "k", "step": 1, "ts": "2026-01-01", "value": 1}
     store.append("metric", [record])
     store.fold()
     store.append("metric", [record | {"step": 2}])  # only in the journal
-    yield store
+    return store
 
 
 def look(root: Path, *more: str) -> list[str]:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import DataTable, Static
 
-from mlcycle_app.gateway import Board, MlcycleError, PhaseState
+from mlcycle_app.gateway import MlcycleError
+from mlcycle_app.tables import TABLES
 from mlcycle_app.tui.ages import age
 from mlcycle_app.tui.glyphs import glyph, style_of
 from mlcycle_app.tui.messages import BoardRead, OpenScreen
 from mlcycle_app.tui.views.base import PhaseView
+from mlcycle_app.tui.widgets.pane import Pane
+
+if TYPE_CHECKING:
+    from mlcycle_app.gateway import Board, PhaseState
 
 __all__ = ["HomeView"]
 
-FIXED = 3 + 2 + 13 + 8 + 12
+FIXED = 2 + 1 + 11 + 8 + 14
 """Columns of number, glyph, phase, age and the table's own padding; the rest is the sentence's."""
 
 
@@ -41,13 +46,19 @@ class HomeView(PhaseView):
         with Vertical(id="next-pane", classes="pane") as pane:
             pane.border_title = "next action"
             yield Static("reading …", id="next")
+        yield Pane("events", TABLES["events"])
 
     def read(self) -> Any:
-        """Read the board."""
-        return self.gateway.board()
+        """Read the board, and what happened lately."""
+        return self.gateway.board(), self.gateway.table("events")
 
     def draw(self, data: Any) -> None:
-        """Draw the board and what waits."""
+        """Draw the board, what waits, and what happened."""
+        board, events = data
+        self.query_one(Pane).show_rows(events)
+        self._draw_board(board)
+
+    def _draw_board(self, data: Board) -> None:
         table = self.query_one("#board", DataTable)
         changed, first, self._board = data != self._board, self._board is None, data
         if changed or first:
@@ -70,12 +81,13 @@ class HomeView(PhaseView):
 
     def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
         """Explain the phase under the cursor."""
-        if self._board is not None and 0 <= event.cursor_row < len(self._board.phases):
+        if event.data_table.id == "board" and self._board is not None and 0 <= event.cursor_row < len(self._board.phases):
             self._tell(self._board.phases[event.cursor_row])
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
         """Open the phase."""
-        self.post_message(OpenScreen(event.cursor_row + 1))
+        if event.data_table.id == "board":
+            self.post_message(OpenScreen(event.cursor_row + 1))
 
     def _fill(self, table: DataTable[Text]) -> None:
         board = self._board

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Sparkline, Static
 
-from mlcycle_app.gateway import MlcycleError, Panel
+from mlcycle_app.gateway import MlcycleError
 from mlcycle_app.tables import TABLES
 from mlcycle_app.tui.ages import age, moment
 from mlcycle_app.tui.views.base import PhaseView
 from mlcycle_app.tui.widgets.limits import Limit, Limits
 from mlcycle_app.tui.widgets.pane import Pane
+
+if TYPE_CHECKING:
+    from mlcycle_app.gateway import Panel
 
 __all__ = ["MonitorView"]
 

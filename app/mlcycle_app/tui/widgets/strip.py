@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rich.text import Text
 from textual.app import RenderResult
 from textual.reactive import reactive
 from textual.widget import Widget
 
 from mlcycle_app.commands import PHASES
-from mlcycle_app.gateway import Board, Gateway
+from mlcycle_app.gateway import Gateway
 from mlcycle_app.tui.glyphs import glyph, style_of
+
+if TYPE_CHECKING:
+    from mlcycle_app.gateway import Board
 
 __all__ = ["Strip"]
 
@@ -30,7 +35,7 @@ class Strip(Widget):
 
     def render(self) -> RenderResult:
         """Draw one line that fits the width: names when wide, numbers alone when narrow."""
-        left = Text(" mlcycle ", style="bold reverse") + Text(f" {self._product[:20]}  ")
+        left = Text(no_wrap=True).append(" mlcycle ", style="bold reverse").append(f" {self._product[:20]}  ")
         states = {phase.number: phase.state for phase in self.board.phases} if self.board else {}
         for number, name in enumerate(PHASES):
             if number == 0:
@@ -44,4 +49,4 @@ class Strip(Widget):
             left.append("  " if self.size.width >= WIDE else " ")
         clock = Text(Gateway.now().strftime("%Y-%m-%d %H:%M "), style="dim")
         gap = self.size.width - left.cell_len - clock.cell_len
-        return left + Text(" " * max(0, gap)) + (clock if gap >= 0 else Text(""))
+        return left.append(" " * gap).append_text(clock) if gap >= 0 else left

@@ -62,6 +62,8 @@ def read_document(session: Session, delivery: Delivery) -> Found:
         raise empty(delivery, "is empty")
     if not begins.startswith("["):
         return read_lines(session, delivery)
+    if not _ends_with_bracket(path):  # DuckDB takes an array cut between two objects for a whole one
+        raise unreadable(delivery, "a JSON array", "it does not end with ]")
     try:
         session.execute(
             f"CREATE TABLE {quote(texts)} AS SELECT row_number() OVER () AS {quote(ROW)}, NULL::BIGINT AS line, "
@@ -71,6 +73,12 @@ def read_document(session: Session, delivery: Delivery) -> Found:
     except SqlError as error:
         raise unreadable(delivery, "a JSON array", error) from error
     return _objects(session, delivery, texts)
+
+
+def _ends_with_bracket(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 4096))
+        return file.read().rstrip().endswith(b"]")
 
 
 def _split(session: Session, path: Path, texts: str) -> None:

@@ -1,0 +1,175 @@
+"""The challenger before the gate, on rows newer than anything it has learnt from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from mlcycle import clock, data, deploy, features, models
+from mlcycle.declare import load
+from mlcycle.declare.model import Spine
+from mlcycle.engines import local
+from mlcycle.engines.local import quote
+from mlcycle.errors import NotFoundError
+from mlcycle.experiments import metrics
+from mlcycle.ids import new_id
+from mlcycle.models import Decision, ModelVersion
+from mlcycle.models.judge import On
+from mlcycle.retrain import records
+from mlcycle.retrain.learnt import learnt
+from mlcycle.retrain.model import Judgement
+from mlcycle.retrain.run import CHALLENGER
+from mlcycle.store import Store
+from mlcycle.workspace import Workspace
+
+__all__ = ["Fresh", "fresh", "judge"]
+
+COVERAGE = 0.9
+"""Share of the newer rows whose target must be known: the first labels to arrive are seldom like the others."""
+SMOKE_ROWS = 200
+BY = "mlcycle retrain judge"
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """Spine times that a model has not learnt from."""
+
+    start: datetime | None
+    """The first of those whose labels are known; None if none is."""
+    end: datetime | None
+    rows: int
+    """Rows with a label, from start to end."""
+    waits_for: datetime | None
+    """The first time after them whose labels are not known yet."""
+
+
+def judge(workspace: Workspace) -> Judgement:
+    """Let the gate judge the challenger, paired with the champion on the same rows; promote it where it approves.
+
+    The rows are those of all labelled spine times newer than any the challenger learnt from; without a time column
+    the validation share, which it did not learn from either.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no challenger.
+    """
+    declared = load(workspace)
+    model = declared.require_training().model
+    challenger = _challenger(workspace, model)
+    champion = models.champion(workspace, model)
+    spine = declared.require_features().spine
+    on: On = "validation"
+    moment = None
+    if spine.time is not None:
+        base = learnt(workspace, model, challenger.version)
+        found = fresh(workspace, spine, base.to if base else None)
+        if found.start is None or found.end is None or found.rows < declared.monitor.too_few:
+            return _waits(challenger, champion, found, declared.monitor.too_few)
+        on, moment = (found.start, found.end), found.end
+    decision = models.promote(workspace, challenger, on=on, latency=_smoke(workspace), decided_by=BY)
+    return _judgement(decision, challenger, moment)
+
+
+def fresh(workspace: Workspace, spine: Spine, learnt_to: datetime | None) -> Fresh:
+    """Return the labelled spine times after a moment, as far as nearly all their targets are known by now."""
+    now = clock.now()
+    with local.session(workspace) as session:
+        if spine.time is None or spine.table not in data.tables(workspace, session, as_of=now):
+            return Fresh(None, None, 0, None)
+        time = f"{quote(spine.time)}::TIMESTAMP"
+        known_at = f"coalesce({quote(spine.known)}::TIMESTAMP, {time})" if spine.known else time
+        rows = session.rows(
+            f"""
+            SELECT {time} AS moment, count(*) AS n, count(*) FILTER ({quote(spine.target)} IS NOT NULL AND {known_at} <= $now) AS known
+            FROM {quote(spine.table)} WHERE {time} <= $now AND ($after::TIMESTAMP IS NULL OR {time} > $after) GROUP BY ALL ORDER BY moment
+            """,
+            {"now": now, "after": learnt_to},
+        )
+    return _fresh(rows)
+
+
+def _fresh(rows: Sequence[dict[str, Any]]) -> Fresh:
+    """Return the longest beginning of the times of whose rows enough are known."""
+    total = known = kept = 0
+    last = -1
+    for place, row in enumerate(rows):
+        total, known = total + row["n"], known + row["known"]
+        if row["known"] and known >= COVERAGE * total:
+            last, kept = place, known
+    later = [row["moment"] for row in rows[last + 1 :] if row["known"] < row["n"]]
+    if last < 0:
+        return Fresh(None, None, 0, later[0] if later else None)
+    return Fresh(rows[0]["moment"], rows[last]["moment"], kept, later[0] if later else None)
+
+
+def _challenger(workspace: Workspace, model: str) -> ModelVersion:
+    version = records.alias_version(Store(workspace), model, CHALLENGER)
+    if version is None:
+        raise NotFoundError(f"{model} has no challenger", hint="mlcycle retrain run")
+    return models.resolve(workspace, f"{model}:{version}")
+
+
+def _smoke(workspace: Workspace) -> models.Latency:
+    """Return the smoke test of the gate: a throw-away server answers rows of the newest moment, one by one."""
+
+    def test(package: bytes) -> list[float]:
+        path = Path(workspace.tmp / f"{new_id()}.zip")
+        workspace.tmp.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(package)
+        try:
+            return deploy.smoke(path, islice(features.rows_at(workspace).instances(), SMOKE_ROWS))
+        finally:
+            path.unlink(missing_ok=True)
+
+    return test
+
+
+def _waits(challenger: ModelVersion, champion: ModelVersion | None, found: Fresh, too_few: int) -> Judgement:
+    if found.start is not None:
+        why = f"not measured: {found.rows} labelled rows are newer than what it learnt from, {too_few} are needed"
+    elif found.waits_for is not None:
+        why = f"not measured: waits for labels of {found.waits_for:%Y-%m-%d %H:%M}"
+    else:
+        why = "not measured: no row is newer than what it learnt from"
+    return Judgement(
+        outcome="not measured",
+        model=challenger.model,
+        challenger=challenger.version,
+        champion=champion.version if champion else None,
+        moment=found.waits_for,
+        rows=found.rows,
+        metric=metrics.standard(challenger.task)[0],  # type: ignore[arg-type]
+        value=None,
+        champion_value=None,
+        low=None,
+        high=None,
+        reasons=(why,),
+        decision_id=None,
+        promoted=False,
+    )
+
+
+def _judgement(decision: Decision, challenger: ModelVersion, moment: datetime | None) -> Judgement:
+    against = decision.evidence.get("champion") or {}
+    metric = str(against.get("metric") or next(iter(decision.evidence["metrics"])))
+    return Judgement(
+        outcome=decision.outcome,
+        model=challenger.model,
+        challenger=challenger.version,
+        champion=against.get("version"),
+        moment=moment,
+        rows=int(decision.evidence["judged_on"]["rows"]),
+        metric=metric,
+        value=decision.evidence["metrics"].get(metric),
+        champion_value=against.get("champion"),
+        low=against.get("low"),
+        high=against.get("high"),
+        reasons=decision.reasons,
+        decision_id=decision.decision_id,
+        promoted=decision.approved,
+    )

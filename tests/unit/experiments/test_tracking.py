@@ -1,0 +1,286 @@
+"""Logging runs, in this process and from scripts."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mlcycle
+from mlcycle.errors import NotFoundError, UsageError, WorkspaceError
+from mlcycle.experiments import list_runs, run_command
+from mlcycle.experiments.artifacts import keep_bytes, read_artifact
+from mlcycle.store import Store
+from mlcycle.workspace import Workspace
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """Return an empty workspace that is found from here."""
+    (tmp_path / "mlcycle.yaml").write_text("name: test\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLCYCLE_WORKSPACE", raising=False)
+    return Workspace(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def no_run_left() -> Iterator[None]:
+    """End what a failing test left active."""
+    yield
+    while mlcycle.active_run():
+        mlcycle.end_run("failed")
+
+
+def rows(workspace: Workspace, sql: str) -> list[dict[str, Any]]:
+    """Ask the store."""
+    return Store(workspace).read(sql)
+
+
+def python(workspace: Workspace, script: str) -> subprocess.CompletedProcess[str]:
+    """Run a script in the workspace, as a user would."""
+    path = workspace.root / "train.py"
+    path.write_text(script)
+    return subprocess.run(
+        [sys.executable, "train.py"],
+        cwd=workspace.root,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_a_run_keeps_what_was_logged_and_is_finished(workspace: Workspace) -> None:
+    with mlcycle.start_run("first", experiment="tries", tags={"team": "blue"}) as run:
+        assert mlcycle.log_params({"depth": 3, "shuffle": True, "note": None})
+        assert mlcycle.log_metrics({"loss": 0.5}, step=1)
+        assert mlcycle.log_metrics({"loss": 0.25}, step=2)
+    [found] = list_runs(workspace)
+    assert (found.run_id, found.name, found.experiment, found.status) == (
+        run.run_id,
+        "first",
+        "tries",
+        "finished",
+    )
+    assert found.params == {"depth": "3", "note": "null", "shuffle": "true"}
+    assert found.metrics == {"loss": 0.25}
+    assert found.tags == {"team": "blue"}
+    assert [row["value"] for row in rows(workspace, "SELECT value FROM metrics ORDER BY step")] == [0.5, 0.25]
+
+
+def test_nan_and_the_infinities_are_kept(workspace: Workspace) -> None:
+    with mlcycle.start_run() as run:
+        run.log_metrics({"a": math.nan, "b": math.inf, "c": -math.inf})
+    found = list_runs(workspace)[0].metrics
+    assert math.isnan(found["a"])
+    assert (found["b"], found["c"]) == (math.inf, -math.inf)
+
+
+def test_logging_without_a_run_starts_one(workspace: Workspace) -> None:
+    mlcycle.log_metric("x", 1)
+    mlcycle.end_run()
+    assert list_runs(workspace)[0].status == "finished"
+    assert mlcycle.end_run() is True
+
+
+def test_a_second_run_must_be_nested_and_is_then_a_child(workspace: Workspace) -> None:
+    with mlcycle.start_run("outer") as outer:
+        with pytest.raises(UsageError, match="still active"):
+            mlcycle.start_run("other")
+        with mlcycle.start_run("inner", nested=True):
+            mlcycle.log_metric("x", 1)
+    children = [run for run in list_runs(workspace) if run.parent_run_id == outer.run_id]
+    assert [(run.name, run.metrics) for run in children] == [("inner", {"x": 1.0})]
+
+
+@pytest.mark.parametrize(("error", "status"), [(ValueError, "failed"), (KeyboardInterrupt, "killed")])
+def test_what_ended_a_run_is_its_status(
+    workspace: Workspace, error: type[BaseException], status: str
+) -> None:
+    with pytest.raises(error), mlcycle.start_run():
+        raise error
+    assert list_runs(workspace)[0].status == status
+
+
+def test_a_param_cannot_be_given_again_with_another_value(workspace: Workspace) -> None:
+    with mlcycle.start_run("one") as run:
+        run.log_params({"depth": 3})
+        run.log_params({"depth": 3, "rate": 0.1})
+        with pytest.raises(UsageError, match="cannot become '4'"):
+            run.log_params({"fresh": 1, "depth": 4})
+    assert list_runs(workspace)[0].params == {"depth": "3", "rate": "0.1"}
+
+
+@pytest.mark.parametrize("key", ["", "/a", "a//b", "../a", "a/..", ".", " a", "a@b", "a\nb", "x" * 251])
+def test_keys_that_could_not_be_files_are_refused_and_nothing_is_kept(workspace: Workspace, key: str) -> None:
+    with mlcycle.start_run() as run, pytest.raises(UsageError):
+        run.log_metrics({"fine": 1.0, key: 2.0})
+    assert list_runs(workspace)[0].metrics == {}
+
+
+def test_keys_may_be_words_of_any_language(workspace: Workspace) -> None:
+    with mlcycle.start_run() as run:
+        run.log_metrics({"метрика/val 1": 1.0})
+    assert list_runs(workspace)[0].metrics == {"метрика/val 1": 1.0}
+
+
+@pytest.mark.parametrize("value", ["much", None, [1]])
+def test_a_metric_must_be_a_number(workspace: Workspace, value: Any) -> None:
+    with mlcycle.start_run() as run, pytest.raises(UsageError, match="no number"):
+        run.log_metric("x", value)
+    with mlcycle.start_run() as run, pytest.raises(UsageError, match="no step"):
+        run.log_metric("x", 1.0, step=1.5)  # type: ignore[arg-type]
+    assert workspace.journal.is_dir()
+
+
+def test_artifacts_are_kept_by_content_and_cannot_leave_the_run(workspace: Workspace) -> None:
+    folder = workspace.root / "plots"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "a.txt").write_text("a")
+    (folder / "deep" / "b.txt").write_text("b")
+    with mlcycle.start_run() as run:
+        assert mlcycle.log_artifact(folder)
+        assert mlcycle.log_artifact(folder / "a.txt", "again")
+        with pytest.raises(UsageError):
+            mlcycle.log_artifact(folder / "a.txt", "../out")
+        with pytest.raises(UsageError):
+            mlcycle.log_artifact(folder / "none.txt")
+    kept = {
+        row["path"]: row["sha256"]
+        for row in rows(workspace, "SELECT path, sha256 FROM artifacts ORDER BY path")
+    }
+    assert {path for path in kept if not path.startswith("script/")} == {
+        "again/a.txt",
+        "plots/a.txt",
+        "plots/deep/b.txt",
+    }
+    assert kept["again/a.txt"] == kept["plots/a.txt"]
+    assert read_artifact(workspace, kept["plots/deep/b.txt"]) == b"b"
+    assert not list(workspace.tmp.iterdir())
+    assert run.status == "finished"
+
+
+def test_a_long_param_is_kept_whole_as_an_artifact(workspace: Workspace) -> None:
+    with mlcycle.start_run() as run:
+        run.log_params({"text": "x" * 100_000})
+    value = list_runs(workspace)[0].params["text"]
+    assert read_artifact(workspace, value.removeprefix("sha256:")) == b"x" * 100_000
+
+
+def test_a_damaged_artifact_is_not_handed_out(workspace: Workspace) -> None:
+    sha256, _ = keep_bytes(workspace, b"content")
+    workspace.artifact(sha256).write_bytes(b"other")
+    with pytest.raises(mlcycle.errors.DataError, match="damaged"):
+        read_artifact(workspace, sha256)
+
+
+def test_a_run_can_be_gone_on_with_by_its_id(workspace: Workspace) -> None:
+    with mlcycle.start_run("one") as first:
+        first.log_params({"depth": 3})
+    with mlcycle.start_run(run_id=first.run_id) as again:
+        again.log_metric("late", 1.0)
+        with pytest.raises(UsageError):
+            again.log_params({"depth": 4})
+    [found] = list_runs(workspace)
+    assert (found.name, found.metrics) == ("one", {"late": 1.0})
+    with pytest.raises(NotFoundError):
+        mlcycle.start_run(run_id="01890000-0000-7000-8000-000000000000")
+    with pytest.raises(UsageError):
+        mlcycle.start_run(run_id="../../x")
+
+
+def test_outside_a_workspace_logging_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLCYCLE_WORKSPACE", raising=False)
+    with pytest.raises(WorkspaceError):
+        mlcycle.log_metric("x", 1)
+
+
+def test_a_plain_script_logs_and_what_made_it_is_captured(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_SECRET", "swordfish-7261")
+    script = (
+        "import mlcycle\nmlcycle.log_metrics({'auc': 0.9})\nimport sys\nassert 'duckdb' not in sys.modules\n"
+    )
+    done = python(workspace, script)
+    assert (done.returncode, done.stderr) == (0, "")
+    [run] = rows(workspace, "SELECT * FROM runs")
+    assert run["status"] == "finished"
+    assert "train.py" in run["command"]
+    assert read_artifact(workspace, run["script_sha256"]) == script.encode()
+    facts = json.loads(run["environment"])
+    assert facts["packages"]["numpy"]
+    assert facts["python"].startswith("3.")
+    assert "swordfish" not in json.dumps(run, default=str)
+    assert os.uname().nodename not in json.dumps(facts)
+
+
+def test_a_script_that_raises_leaves_a_failed_run(workspace: Workspace) -> None:
+    done = python(workspace, "import mlcycle\nmlcycle.log_metric('x', 1)\nraise ValueError('no')\n")
+    assert done.returncode == 1
+    assert [run.status for run in list_runs(workspace)] == ["failed"]
+
+
+def test_a_captured_command_and_its_own_run_are_one(
+    workspace: Workspace, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (workspace.root / "fit.py").write_text(
+        "import mlcycle\n"
+        "with mlcycle.start_run('mine'):\n    mlcycle.log_metric('auc', 0.9)\n"
+        "with mlcycle.start_run('after'):\n    pass\n"
+        "print('done')\nraise SystemExit(3)\n"
+    )
+    assert run_command(workspace, [sys.executable, "fit.py"]) == 3
+    assert "done" in capfd.readouterr().out
+    after, mine = list_runs(workspace)
+    assert (mine.name, mine.status, mine.metrics) == ("mine", "failed", {"auc": 0.9})
+    assert mine.tags["exit_code"] == "3"
+    assert (after.name, after.parent_run_id) == ("after", mine.run_id)
+    kept = {row["path"]: row["sha256"] for row in rows(workspace, "SELECT path, sha256 FROM artifacts")}
+    assert read_artifact(workspace, kept["output/stdout.txt"]) == b"done\n"
+    assert "script/fit.py" in kept
+
+
+def test_a_command_that_is_not_there_is_a_usage_error_and_a_failed_run(workspace: Workspace) -> None:
+    with pytest.raises(UsageError):
+        run_command(workspace, ["no-such-command-anywhere"])
+    with pytest.raises(UsageError):
+        run_command(workspace, [])
+    assert [run.status for run in list_runs(workspace)] == ["failed"]
+
+
+def test_git_commit_and_changes_are_noted(workspace: Workspace) -> None:
+    from mlcycle.experiments.environment import git_state
+
+    assert git_state(workspace.root / "nowhere").commit is None
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-C", str(workspace.root)]
+    for words in (["init", "-q"], ["add", "mlcycle.yaml"], ["commit", "-q", "-m", "first"]):
+        subprocess.run([*git, *words], check=True)
+    found = git_state(workspace.root)
+    assert len(found.commit or "") == 40
+    assert found.dirty is False
+    git_state.cache_clear()
+    (workspace.root / "mlcycle.yaml").write_text("name: changed\n")
+    assert git_state(workspace.root).dirty is True
+
+
+def test_importing_mlcycle_loads_nothing_heavy() -> None:
+    heavy = ["duckdb", "msgspec", "yaml", "numpy", "sklearn", "polars", "textual", "typing"]
+    code = f"import sys; known = set(sys.modules); import mlcycle; print(set({heavy}) & set(sys.modules) - known)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_logging_loads_no_database_and_no_numbers() -> None:
+    heavy = ["duckdb", "numpy", "yaml", "msgspec"]
+    code = f"import sys, mlcycle; mlcycle.start_run; print(set({heavy}) & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

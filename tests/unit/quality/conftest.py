@@ -1,0 +1,52 @@
+"""The data room's small workspace, and checks to write into it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.data.conftest import Product, product
+
+from mlcycle import data, quality
+from mlcycle.engines.local import session
+
+__all__ = ["Shop", "product", "shop"]
+
+
+class Shop(Product):
+    """A workspace with checks."""
+
+    def checks(self, table: str = "things", **dimensions: Any) -> None:
+        """Declare the checks of a table anew, by dimension."""
+        self.write(f"checks/{table}.yaml", json.dumps({"table": table, **dimensions}))
+
+    def deliver(
+        self, content: str, name: str = "things", file: str | None = None
+    ) -> list[quality.QualityReport]:
+        """Ingest a file of a source and check it."""
+        path = self.write(file or f"in/{name}.csv", content)
+        data.ingest(self.workspace, path, source=name)
+        return quality.check(self.workspace)
+
+    def judge(self, lines: str, **rule: Any) -> quality.CheckResult:
+        """Return what one rule, told as a check of accuracy, says about rows of id and amount."""
+        if not (self.root / "data.yaml").exists():
+            self.source()
+        self.checks(accuracy=[rule])
+        (report,) = self.deliver(f"id,amount\n{lines}")
+        return report.results[0]
+
+    def clean(self, dataset: str = "things") -> list[dict[str, Any]]:
+        """Return the clean rows."""
+        with session(self.workspace) as engine:
+            data.tables(self.workspace, engine)
+            return engine.rows(f'FROM "{dataset}" ORDER BY ALL')
+
+
+@pytest.fixture
+def shop(product: Product) -> Shop:
+    folder: Path = product.root
+    assert folder.is_dir()
+    return Shop(product.workspace)

@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from mlcycle.hashing import sha256_bytes
+from mlcycle.ids import new_id
+from mlcycle.journal.reader import segments
+from mlcycle.store import Finding, Store
+from mlcycle.store.doctor import examine, mend
+from mlcycle.workspace import Workspace
+
+NOON = datetime(2026, 1, 2, 12)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    (tmp_path / "mlcycle.yaml").write_text("name: test\n")
+    return Store.create(Workspace(tmp_path))
+
+
+def only(workspace: Workspace) -> Finding:
+    (finding,) = examine(workspace).findings
+    return finding
+
+
+def part(store: Store, content: bytes = b"rows") -> str:
+    sha256 = sha256_bytes(content)
+    store.workspace.part(sha256).write_bytes(content)
+    with store.transaction("ingest") as change:
+        change.insert(
+            "dataset_version",
+            [{"dataset_version": "v1", "dataset": "d", "number": 1, "rows": 3, "fingerprint": "f", "columns": "{}",
+              "created_at": NOON}],
+        )  # fmt: skip
+        change.insert(
+            "part", [{"dataset_version": "v1", "sha256": sha256, "rows": 3, "bytes": 4, "position": 0}]
+        )
+    return sha256
+
+
+DIES = """
+import os, sys
+from pathlib import Path
+from mlcycle.store import Store
+from mlcycle.workspace import Workspace
+store = Store(Workspace(Path(sys.argv[1])))
+store.append("run", [{"kind": "start", "run_id": sys.argv[2], "name": "r-1", "experiment": "e",
+                      "started_at": "2026-01-01"}])
+if sys.argv[3] == "torn":
+    from mlcycle.store.store import _writers
+    (writer,) = _writers.values()
+    os.write(writer._handle, b'deadbeef {"kind": "par')
+os.kill(os.getpid(), 9)
+"""
+
+
+def die(store: Store, run: str, how: str) -> None:
+    command = [sys.executable, "-c", DIES, str(store.workspace.root), run, how]
+    assert subprocess.run(command).returncode == -9
+
+
+def test_a_new_and_a_used_store_are_healthy(store: Store) -> None:
+    assert examine(store.workspace).findings == ()
+    part(store)
+    store.append("metric", [{"run_id": new_id(), "key": "k", "step": 1, "ts": NOON, "value": 1}])
+    report = examine(store.workspace)
+    assert report.findings == () and report.exit_code == 0
+
+
+def test_a_workspace_without_a_store_is_healthy(tmp_path: Path) -> None:
+    assert examine(Workspace(tmp_path)).findings == ()
+    assert not (tmp_path / ".mlcycle").exists()
+
+
+def test_looking_changes_nothing(store: Store) -> None:
+    die(store, new_id(), "torn")
+    before = {path: path.stat().st_mtime_ns for path in store.workspace.root.rglob("*") if path.is_file()}
+    first, second = examine(store.workspace), examine(store.workspace)
+    assert first == second and first.exit_code == 1
+    after = {path: path.stat().st_mtime_ns for path in store.workspace.root.rglob("*") if path.is_file()}
+    assert after == before
+
+
+def test_a_killed_run_and_its_torn_line_are_mended(store: Store) -> None:
+    run = new_id()
+    die(store, run, "torn")
+    found = {finding.what: finding for finding in examine(store.workspace).findings}
+    assert len(found) == 2 and {finding.level for finding in found.values()} == {"mend"}
+    torn = sha256_bytes(b'deadbeef {"kind": "par')[:8]
+    assert f"a line torn by a killed writer: {torn}" in found
+    assert found["run r-1 is marked running, but its process is gone"].where == run
+    report = mend(store.workspace)
+    assert report.exit_code == 0 and len(report.mended) == 2
+    assert store.read("SELECT status FROM runs") == [{"status": "killed"}]
+    assert [finding.level for finding in examine(store.workspace).findings] == ["note"]
+    assert mend(store.workspace).mended == ()
+
+
+def test_a_run_whose_writer_lives_is_left_alone(store: Store) -> None:
+    start = {"kind": "start", "run_id": new_id(), "name": "r", "experiment": "e", "started_at": NOON}
+    store.append("run", [start])
+    assert examine(store.workspace).findings == ()
+    store.fold()
+    assert mend(store.workspace).mended == ()
+    assert store.read("SELECT status FROM runs") == [{"status": "running"}]
+
+
+def test_a_bad_line_is_named_by_its_hash_and_then_only_noted(store: Store) -> None:
+    store.append("metric", [{"run_id": new_id(), "key": "k", "step": 1, "ts": NOON, "value": 1}])
+    (segment,) = segments(store.workspace.journal)
+    with segment.path.open("ab") as file:
+        file.write(b"not a line\n")
+    finding = only(store.workspace)
+    assert finding.level == "mend" and sha256_bytes(b"not a line")[:8] in finding.what
+    assert mend(store.workspace).exit_code == 0
+    finding = only(store.workspace)
+    assert finding.level == "note" and sha256_bytes(b"not a line\n")[:8] in finding.what
+
+
+def test_a_part_that_is_gone_or_changed_is_damage_named_by_its_hash(store: Store) -> None:
+    sha256 = part(store)
+    store.workspace.part(sha256).write_bytes(b"other")
+    finding = only(store.workspace)
+    assert (
+        finding.level == "damaged"
+        and sha256[:8] in finding.what
+        and finding.where.startswith(".mlcycle/data/")
+    )
+    store.workspace.part(sha256).unlink()
+    finding = only(store.workspace)
+    assert finding.level == "damaged" and sha256[:8] in finding.what and "missing" in finding.what
+    assert mend(store.workspace).exit_code == 1
+
+
+def test_rows_that_name_what_is_not_there_are_damage(store: Store) -> None:
+    with store.transaction("test") as change:
+        change.insert("alias", [{"model": "m", "alias": "champion", "version": 3, "since": NOON, "rev": 1}])
+        change.insert("label", [{"prediction_id": new_id(), "entity": "e", "as_of": NOON, "known_at": NOON}])
+    found = [finding.what for finding in examine(store.workspace).findings]
+    assert found == [
+        "alias m:champion points to version 3, which is not there",
+        "labels of 1 predictions that are not there",
+    ]
+
+
+def test_a_deployment_whose_process_is_gone_is_marked_stopped(store: Store) -> None:
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    row = {"model": "m", "version": 1, "kind": "local", "state": "running", "since": NOON, "rev": 1}
+    with store.transaction("test") as change:
+        change.insert("deployment", [row | {"deployment": "gone", "pid": child.pid}])
+        change.insert("deployment", [row | {"deployment": "here", "pid": os.getpid()}])
+        change.insert("model_version", [{"model": "m", "version": 1, "run_id": new_id(), "sha256": "x", "bytes": 1,
+                                         "format": "onnx", "task": "binary", "signature": "{}",
+                                         "created_at": NOON}])  # fmt: skip
+    levels = [finding.level for finding in examine(store.workspace).findings]
+    assert levels == ["damaged", "mend"]  # the model's run is not there either
+    assert [finding.where for finding in mend(store.workspace).mended] == ["gone"]
+    got = store.read("SELECT deployment, state, rev FROM deployment ORDER BY 1")
+    assert got == [{"deployment": "gone", "state": "stopped", "rev": 2},
+                   {"deployment": "here", "state": "running", "rev": 1}]  # fmt: skip
+    assert store.read("SELECT action, object FROM audit") == [{"action": "mend", "object": "gone"}]
+
+
+def test_old_scratch_files_are_swept_and_new_ones_left(store: Store) -> None:
+    old, new = store.workspace.tmp / "old.parquet", store.workspace.tmp / "new.parquet"
+    for path in (old, new):
+        path.write_bytes(b"x")
+    os.utime(old, (1, 1))
+    assert only(store.workspace).where == ".mlcycle/tmp/old.parquet"
+    assert mend(store.workspace).exit_code == 0
+    assert new.exists() and not old.exists()
+
+
+LOG = """
+import os, sys
+from pathlib import Path
+from mlcycle.store import Store, store
+from mlcycle.workspace import Workspace
+store._commit = lambda connection: (connection.execute("COMMIT"), os.kill(os.getpid(), 9))
+with Store(Workspace(Path(sys.argv[1]))).transaction("test") as change:
+    change.execute("INSERT INTO meta VALUES ('a', 'b')")
+"""
+
+
+def test_a_log_left_by_a_killed_process_is_mended(store: Store) -> None:
+    subprocess.run([sys.executable, "-c", LOG, str(store.workspace.root)])
+    assert only(store.workspace).where == ".mlcycle/store.duckdb.wal"
+    assert mend(store.workspace).findings == ()
+
+
+def test_a_flipped_bit_in_the_store_is_found(store: Store) -> None:
+    with store.transaction("test") as change:
+        change.execute("INSERT INTO meta SELECT 'k' || range, md5(range::VARCHAR) FROM range(20000)")
+    content = bytearray(store.workspace.database.read_bytes())
+    content[len(content) // 2] ^= 4
+    store.workspace.database.write_bytes(content)
+    report = examine(store.workspace)
+    assert report.exit_code == 1 and report.findings[0].level == "damaged"
+    assert "cannot be read" in report.findings[0].what
+    assert mend(store.workspace).exit_code == 1
+
+
+def test_a_file_that_is_no_store_is_found(store: Store) -> None:
+    store.workspace.database.write_bytes(b"garbage" * 999)
+    finding = only(store.workspace)
+    assert finding.level == "damaged" and sha256_bytes(b"garbage" * 999)[:8] in finding.what
+    assert mend(store.workspace).exit_code == 1

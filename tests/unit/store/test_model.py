@@ -1,0 +1,163 @@
+"""The store against a list: whatever is appended, folded, killed and torn, each record is there exactly once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from datetime import datetime
+from pathlib import Path
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from mlcycle.ids import new_id
+from mlcycle.journal import SegmentWriter, Turnstile
+from mlcycle.journal.frame import encode, frame
+from mlcycle.journal.reader import segments
+from mlcycle.store import Store
+from mlcycle.store.connection import close, exclusive
+from mlcycle.store.fold import fold
+from mlcycle.store.migrate import open_for_writing
+from mlcycle.workspace import Workspace
+
+NOON = datetime(2026, 1, 2, 12)
+STAGES = ("before commit", "after commit", "after checkpoint", "after unlink")
+
+
+class Crash(BaseException):
+    pass
+
+
+class Against(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        root = Path(tempfile.mkdtemp())
+        self.store = Store.create(Workspace(root))
+        self.journal = self.store.workspace.journal
+        self.writers: dict[int, SegmentWriter] = {}
+        self.want: dict[str, float] = {}
+        self.torn = 0
+        self.rev = 0
+
+    def record(self) -> dict[str, object]:
+        name = new_id()
+        self.want[name] = len(self.want) / 7
+        return {
+            "prediction_id": name,
+            "ts": NOON,
+            "deployment": "d",
+            "model": "m",
+            "version": 1,
+            "latency_ms": 1 + len(self.want) % 5,
+            "score": self.want[name],
+            "features": {"a": self.want[name]},
+        }
+
+    def writer(self, i: int) -> SegmentWriter:
+        if i not in self.writers:
+            self.writers[i] = SegmentWriter(self.journal, "prediction", rotate_at=3000)
+        return self.writers[i]
+
+    @rule(i=st.integers(0, 2), k=st.integers(1, 12))
+    def append(self, i: int, k: int) -> None:
+        assert self.writer(i).append([self.record() for _ in range(k)])
+
+    @rule(i=st.integers(0, 2))
+    def a_writer_ends(self, i: int) -> None:
+        if i in self.writers:
+            self.writers.pop(i).close()
+
+    @rule(i=st.integers(0, 2), cut=st.integers(1, 60))
+    def a_writer_dies_in_the_middle_of_a_line(self, i: int, cut: int) -> None:
+        writer = self.writers.pop(i, None)
+        if writer is not None and writer._handle is not None:
+            os.write(writer._handle, frame(encode({"prediction_id": new_id(), "ts": NOON}))[:cut])
+            writer._let_go()
+            self.torn += 1
+
+    @rule()
+    def fold_it(self) -> None:
+        self.store.fold()
+
+    @rule(limit=st.integers(1, 2000))
+    def fold_a_step(self, limit: int) -> None:
+        with exclusive(self.store.workspace, 5):
+            connection = open_for_writing(self.store.workspace)
+            try:
+                fold(connection, self.store.workspace, limit=limit)
+            finally:
+                close(connection)
+
+    @rule(at=st.sampled_from(STAGES))
+    def a_fold_dies(self, at: str) -> None:
+        def die(stage: str) -> None:
+            if stage == at:
+                raise Crash
+
+        with contextlib.suppress(Crash), exclusive(self.store.workspace, 5):
+            connection = open_for_writing(self.store.workspace)
+            try:
+                fold(connection, self.store.workspace, hook=die)
+            finally:
+                close(connection)
+
+    @rule(dies=st.booleans())
+    def change(self, dies: bool) -> None:
+        sql = "INSERT INTO alias VALUES ('m', 'a', 1, ?, 1) ON CONFLICT DO UPDATE SET rev = alias.rev + 1"
+        with contextlib.suppress(Crash), self.store.transaction("test") as change:
+            change.execute(sql, [NOON])
+            if dies:
+                raise Crash
+        self.rev += not dies
+
+    @rule()
+    def the_program_starts_again(self) -> None:
+        self.store = Store(self.store.workspace)
+
+    def check(self) -> None:
+        rows = self.store.read("SELECT prediction_id, score, features.a::DOUBLE AS a FROM predictions")
+        assert len(rows) == len(self.want)
+        assert {row["prediction_id"]: row["score"] for row in rows} == self.want
+        assert all(row["a"] == row["score"] for row in rows)
+        (counts,) = self.store.read("SELECT coalesce(sum(n), 0)::BIGINT AS n FROM rollup_1m")
+        assert counts["n"] == len(self.want)
+        revs = self.store.read("SELECT rev FROM alias")
+        assert (revs[0]["rev"] if revs else 0) == self.rev
+
+    @invariant()
+    def each_record_is_there_once(self) -> None:
+        self.check()
+
+    @rule()
+    def each_record_is_there_once_while_nobody_can_fold(self) -> None:
+        with Turnstile(self.store.workspace.home, shared=True, timeout_s=5):
+            self.check()
+
+    @invariant()
+    def a_living_writers_segment_is_there(self) -> None:
+        assert all(one.path is None or one.path.exists() for one in self.writers.values())
+
+    def teardown(self) -> None:
+        for writer in self.writers.values():
+            writer.close()
+        self.store.fold()
+        self.store.fold()
+        assert segments(self.journal) == []
+        assert self.store.read("SELECT count(*) AS n FROM store.main.prediction") == [{"n": len(self.want)}]
+        bad = self.store.read("SELECT coalesce(sum(bad), 0)::BIGINT AS n FROM segment")
+        assert bad == [{"n": self.torn}]
+        kept = self.journal / "bad"
+        assert len(list(kept.iterdir()) if kept.exists() else []) == self.torn
+        shutil.rmtree(self.store.workspace.root)
+
+
+TestAgainst = Against.TestCase
+TestAgainst.settings = settings(
+    max_examples=int(os.environ.get("MLCYCLE_EXAMPLES", "8")),
+    stateful_step_count=12,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
