@@ -19,8 +19,13 @@ help: ## show this list
 
 install: $(STAMP) ## make .venv with the mlcycle command in it; does nothing when that is up to date
 
-# A .venv that was moved or lost its Python is made anew; one that was interrupted is finished.
+# The stamp holds the folder, because scripts in .venv name their interpreter by its full path: a clone that was moved,
+# or a Python that is gone, makes .venv anew. An interrupted installation is finished.
+ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
+.PHONY: $(STAMP)
+endif
 $(STAMP): pyproject.toml
+	@test ! -e $(STAMP) || test "$$(cat $(STAMP))" = "$(CURDIR)" || rm -rf $(VENV)
 	@command -v $(PYTHON) >/dev/null || { echo "make: no $(PYTHON) on PATH; Debian: apt-get install python3 python3-venv" >&2; exit 3; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: Python 3.11 or newer is needed, $(PYTHON) is older; try make install PYTHON=python3.12" >&2; exit 3; }
 	@$(BIN)/python -c '' 2>/dev/null && $(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) || { echo "make: $(PYTHON) cannot make a virtual environment; Debian: apt-get install python3-venv" >&2; exit 3; }
@@ -28,7 +33,7 @@ $(STAMP): pyproject.toml
 	@$(BIN)/python -m pip install -qq --progress-bar off --editable '.[dev]'
 	@$(FETCH_WHEELS) >/dev/null || echo "no wheelhouse: everything but images will work; try later: make wheelhouse" >&2
 	@$(BIN)/mlcycle --version
-	@touch $(STAMP)
+	@echo "$(CURDIR)" > $(STAMP)
 
 demo: install ## take the sample product once round the whole cycle, then open the UI (headless without a terminal)
 	@$(BIN)/mlcycle demo $(ARGS)
@@ -37,11 +42,13 @@ test: install ## all tests; container tests are skipped when no engine answers
 	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),tests)
 
 check: install ## format, lint, types, arrows between the rooms, house rules, the wheel
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports --no-logo
-	$(BIN)/python -m pytest -q tests/contract
+	@failed=; run() { echo "$$1"; shift; "$$@" || failed=1; }; \
+	run format $(BIN)/ruff format --check --output-format concise .; \
+	run lint $(BIN)/ruff check --output-format concise .; \
+	run types $(BIN)/mypy; \
+	run arrows $(BIN)/lint-imports --no-logo; \
+	run 'house, docs, wheel' $(BIN)/python -m pytest -q tests/contract; \
+	test -z "$$failed" || { echo "make check: see above" >&2; exit 1; }
 
 bench: install ## measure the budgets in CPU seconds; prints, never fails on a number
 	@for script in benchmarks/*.py; do $(BIN)/python $$script $(ARGS) || exit; done

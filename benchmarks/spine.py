@@ -143,7 +143,7 @@ def phases(folder: Path) -> None:
     try:
         Store.create(workspace)
         _said("ingest five sources", _cpu(lambda: data.ingest(workspace)))
-        _said("judge, mend and admit 153,000 rows, 28 checks", _cpu(lambda: quality.check(workspace)))
+        _said("judge, mend and admit 153,000 rows, 27 checks", _cpu(lambda: quality.check(workspace)))
         _said(
             "point-in-time training set, 16,120 rows, 4 views",
             _median(lambda: _cpu(lambda: features.build(workspace)), 3),

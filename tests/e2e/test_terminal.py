@@ -56,6 +56,13 @@ class Terminal:
             assert time.monotonic() < end, f"{words!r} never came:\n{self.text()}"
             assert self._read() or self.process.poll() is None, f"ended before {words!r}:\n{self.text()}"
 
+    def wait_until_gone(self, words: str) -> None:
+        """Read the program's output until the words have left the screen."""
+        end = time.monotonic() + LIMIT_S
+        while words in self.text():
+            assert time.monotonic() < end, f"{words!r} never went:\n{self.text()}"
+            self._read()
+
     def wait_for_end(self) -> int:
         """Read to the end; return the exit code."""
         end = time.monotonic() + LIMIT_S
@@ -103,6 +110,7 @@ def test_every_screen_opens_by_its_number_and_q_gives_the_terminal_back(played: 
         shown.type("?")
         shown.wait_for("previous, next phase")
         shown.type("\x1b")
+        shown.wait_until_gone("previous, next phase")
         shown.type("q")
         assert shown.wait_for_end() == 0
         assert b"\x1b[?1049l" in shown.raw

@@ -44,12 +44,15 @@ def status(gateway: Gateway) -> Answer:
 def doctor(gateway: Gateway, mend: bool) -> Answer:
     """Examine the workspace; exit code 1 when something is to mend or damaged."""
     report = gateway.do("store.doctor.mend" if mend else "store.doctor.examine")
-    lines = [f"{finding.level}: {finding.what}" + (f" ({finding.where})" if finding.where else "") for finding in report.findings]
-    if mend:
-        lines.append("mended" if report.findings else "healthy: nothing to mend")
-    else:
-        lines.append("healthy" if report.healthy else "mend with: mlcycle doctor --mend")
-    return Answer(report, text="\n".join(lines), code=0 if report.healthy else 1)
+    healthy = report.exit_code == 0
+    lines = [f"mended   {finding.what}  {finding.where}" for finding in report.mended]
+    lines += [f"{finding.level:<8} {finding.what}  {finding.where}" for finding in report.findings]
+    if healthy:
+        lines.append("healthy")
+    elif not mend:
+        lines.append("mend what can be mended with: mlcycle doctor --mend")
+    found = {"healthy": healthy, "findings": report.findings, "mended": report.mended}
+    return Answer(found, text="\n".join(lines), code=report.exit_code)
 
 
 @command

@@ -23,8 +23,15 @@ def dockerfile(base: str, requirements: Sequence[str], labels: Mapping[str, str]
     Commands are in exec form, because the base may have no shell. The last step loads the model and scores a
     row, so an image that cannot serve is never made. The model is the last layer: a new one is a small push.
     """
-    pip = ["python3", "-m", "pip", "install", "--no-index", "--find-links", "/wheels", "--no-cache-dir"]
-    pip += ["--disable-pip-version-check", "--root-user-action", "ignore", "--target", f"{HOME}/site"]
+    pip = ["python3", "-m", "pip", "install", "--no-index", "--no-deps", "--find-links", "/wheels"]
+    pip += [
+        "--no-cache-dir",
+        "--disable-pip-version-check",
+        "--root-user-action",
+        "ignore",
+        "--target",
+        f"{HOME}/site",
+    ]
     environment = {
         "PYTHONPATH": f"{HOME}/app:{HOME}/site",
         "PYTHONUNBUFFERED": "1",

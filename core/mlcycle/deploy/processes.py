@@ -90,7 +90,7 @@ def spawn(place: Place, *, timeout_s: float = READY_S) -> Started:
         os.close(said)
     line = _first_line(process, timeout_s)
     if line is None:
-        code = process.poll()
+        code = _code(process)
         _destroy(process)
         what = f"did not answer within {timeout_s:g} s" if code is None else f"ended with code {code}"
         raise EngineError(
@@ -182,6 +182,14 @@ def _first_line(process: subprocess.Popen[bytes], timeout_s: float) -> dict[str,
         return None
     answer: dict[str, str] = json.loads(lines[0])
     return answer
+
+
+def _code(process: subprocess.Popen[bytes]) -> int | None:
+    # Its output ends a moment before the process has.
+    try:
+        return process.wait(LOOK_EVERY_S)
+    except subprocess.TimeoutExpired:
+        return None
 
 
 def _destroy(process: subprocess.Popen[bytes]) -> None:

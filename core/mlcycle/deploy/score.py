@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from mlcycle.declare import load
 from mlcycle.deploy.listing import find
@@ -47,6 +47,30 @@ class ScoreReport:
     latency_p50: float | None
     """Of a request, in ms."""
     latency_p95: float | None
+
+
+@overload
+def score(
+    workspace: Workspace,
+    file: Path | None = None,
+    *,
+    as_of: datetime | None = None,
+    out: None = None,
+    deployment: str | None = None,
+    batch: int = 1,
+) -> list[ScoredRow]: ...
+
+
+@overload
+def score(
+    workspace: Workspace,
+    file: Path | None = None,
+    *,
+    as_of: datetime | None = None,
+    out: Path,
+    deployment: str | None = None,
+    batch: int = 1,
+) -> ScoreReport: ...
 
 
 def score(

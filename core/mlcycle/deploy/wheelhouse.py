@@ -1,11 +1,12 @@
 """Owns the wheels an image is built from: which, in the versions that serve here, and where they are kept.
 
-`python -m mlcycle.deploy.wheelhouse [DIR]` fetches them once, with this environment's own pip; builds then need
+`python -m mlcycle.deploy wheelhouse [DIR]` fetches them once, with this environment's own pip; builds then need
 no network.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -26,18 +27,17 @@ FLAVOURS = {
 OPTIONAL = ("httptools",)
 """Goes into the image when it is installed here."""
 VARIABLE = "MLCYCLE_WHEELHOUSE"
-COMMAND = "python -m mlcycle.deploy.wheelhouse"
+COMMAND = "python -m mlcycle.deploy wheelhouse"
 REQUIREMENT_NAME = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 
 
 def requirements(flavour: str) -> list[str]:
-    """Return what an image of that flavour installs, each in the version installed here."""
-    pinned = [f"{name}=={version(name)}" for name in FLAVOURS[flavour]]
-    for name in OPTIONAL:
-        try:
+    """Return what an image of that flavour installs: all that is needed, each in the version installed here."""
+    pinned = []
+    for name in sorted(_closure((*FLAVOURS[flavour], *OPTIONAL))):
+        # What is not installed here was asked for under a condition that does not hold here.
+        with contextlib.suppress(PackageNotFoundError):
             pinned.append(f"{name}=={version(name)}")
-        except PackageNotFoundError:
-            continue
     return pinned
 
 
@@ -89,7 +89,16 @@ def fetch(folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     wanted = sorted({pin for flavour in FLAVOURS for pin in requirements(flavour)})
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-    command += ["--progress-bar", "off", "--only-binary", ":all:", "--dest", str(folder), *wanted]
+    command += [
+        "--progress-bar",
+        "off",
+        "--only-binary",
+        ":all:",
+        "--no-deps",
+        "--dest",
+        str(folder),
+        *wanted,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
@@ -129,11 +138,3 @@ def _pin_key(pin: str) -> tuple[str, str]:
 
 def _canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
-
-
-if __name__ == "__main__":
-    target = Path(sys.argv[1]) if len(sys.argv) > 1 else default_folder()
-    try:
-        sys.stdout.write(f"{len(fetch(target))} wheels in {target}\n")
-    except EngineError as error:
-        sys.exit(f"{error.message}\ntry: {error.hint}")

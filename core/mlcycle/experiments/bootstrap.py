@@ -87,25 +87,26 @@ def paired(
             differences.append(_any(name, y, challenger, champion, block, wanted))
     drawn = np.concatenate(differences)
     drawn = drawn[np.isfinite(drawn)]
-    if len(drawn) == 0:
-        return None
+    return _verdict(name, ours.value, theirs.value, drawn, len(y)) if len(drawn) else None
+
+
+def _verdict(name: str, challenger: float, champion: float, drawn: Array, n: int) -> Paired:
+    import numpy as np
+
     low, high = (float(edge) for edge in np.quantile(drawn, [0.025, 0.975]))
     sign = -1.0 if lower_is_better(name) else 1.0
-    if low <= 0 <= high:
-        verdict = "not distinguishable"
-    else:
-        verdict = "better" if sign * low > 0 else "worse"
+    verdict = "better" if sign * low > 0 and sign * high > 0 else "worse"
     return Paired(
         metric=name,
-        challenger=ours.value,
-        champion=theirs.value,
-        difference=ours.value - theirs.value,
+        challenger=challenger,
+        champion=champion,
+        difference=challenger - champion,
         low=low,
         high=high,
         p_better=float((sign * drawn > 0).mean()),
-        n=len(y),
+        n=n,
         resamples=len(drawn),
-        verdict=verdict,
+        verdict="not distinguishable" if low <= 0 <= high else verdict,
     )
 
 

@@ -160,7 +160,8 @@ def encode_target(target: Array, classes: Sequence[str] | None) -> NDArray[np.fl
         return np.ma.filled(np.ma.asarray(target).astype(np.float64), np.nan)
     place = {name: float(position) for position, name in enumerate(classes)}
     values = np.ma.asarray(target).tolist()
-    return np.array([place.get(_class_name(value), np.nan) for value in values], dtype=np.float64)
+    places = {value: place.get(_class_name(value), np.nan) for value in set(values)}
+    return np.array([places[value] for value in values], dtype=np.float64)
 
 
 def _class_name(value: object) -> str:
@@ -191,8 +192,9 @@ def _texts(column: Array) -> tuple[Array, Array]:
     """Return the values as text, and which of them are known."""
     import numpy as np
 
-    masked = np.ma.asarray(column)
-    values = masked.tolist()
-    known = np.array([value is not None and value == value for value in values], dtype=bool)
-    text = np.array([_class_name(value) if value is not None else "" for value in values], dtype=object)
-    return text, known
+    values = np.ma.asarray(column).tolist()
+    # Each distinct value is looked at once: a column has many rows and few of them.
+    names = {value: "" if value is None else _class_name(value) for value in set(values)}
+    missing = {value for value in names if value is None or value != value}
+    known = np.array([value not in missing for value in values], dtype=bool)
+    return np.array([names[value] for value in values], dtype=object), known

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlcycle.errors import UsageError
 from mlcycle.experiments.metrics import lower_is_better
@@ -13,6 +13,9 @@ from mlcycle.experiments.rows import load_rows
 from mlcycle.experiments.training import Job, log_choice, open_job, prepare, start_job_run, train_one
 from mlcycle.experiments.trials import run_trials
 from mlcycle.workspace import Workspace
+
+if TYPE_CHECKING:
+    from mlcycle.declare.model import Sweep
 
 __all__ = ["sweep"]
 
@@ -51,44 +54,49 @@ def sweep(
     by judging retrained models on later rows. Of equal values the first in the grid wins.
     """
     job = open_job(workspace, training_set_id)
-    declared = job.training.sweep
-    wanted = model or (declared.model if declared else None)
-    points = _points(dict(grid) if grid is not None else dict(declared.grid) if declared else {})
-    metric = choose or (declared.choose if declared else None)
-    if wanted is None or metric is None:
-        raise UsageError(
-            "training.yaml declares no sweep",
-            hint="write sweep: with model, grid and choose in training.yaml",
-        )
-    kind = job.declared(wanted).kind
+    asked = _asked(job, model, grid, choose)
+    kind = job.declared(asked.model).kind
     if kind == "rule":
-        raise UsageError(f"model {wanted!r} is a rule: it has no params to sweep over")
-    rows, _ = load_rows(workspace, job.chosen)
-    with start_job_run(job, name or f"{wanted} sweep") as parent:
-        parent.log_params({"model": wanted, "choose": metric, "trials": len(points)})
+        raise UsageError(f"model {asked.model!r} is a rule: it has no params to sweep over")
+    points = _points(asked.grid)
+    full = [{**job.declared(asked.model).params, **point} for point in points]
+    with start_job_run(job, name or f"{asked.model} sweep") as parent:
+        parent.log_params({"model": asked.model, "choose": asked.choose, "trials": len(points)})
         parent.log_input("training_set", job.chosen.training_set_id)
-        ready = prepare(job, rows, kind)
-        full = [{**job.declared(wanted).params, **point} for point in points]
+        ready = prepare(job, load_rows(workspace, job.chosen)[0], kind)
         found = run_trials(
             workspace,
             ready,
             kind,
             job.training.task,
             full,
-            choose=metric,
+            choose=asked.choose,
             seed=job.training.seed,
             workers=workers,
         )
-        trials = [
-            _trial_run(job, wanted, kind, point, metric, values)
-            for point, values in zip(full, found, strict=True)
-        ]
-        best = _best(trials, metric)
-        result = train_one(job, wanted, params=best.params, name=f"{wanted} best")
-        parent.log_metrics({metric: best.value} if best.value is not None else {})
+        trials = [_trial_run(job, asked, kind, *pair) for pair in zip(full, found, strict=True)]
+        best = _best(trials, asked.choose)
+        result = train_one(job, asked.model, params=best.params, name=f"{asked.model} best", ready=ready)
+        parent.log_metrics({asked.choose: best.value} if best.value is not None else {})
         parent.set_tags({"best_run": result.run_id})
-    order = sorted(trials, key=lambda trial: _rank(trial, metric))
-    return SweepResult(parent.run_id, result, metric, tuple(order))
+    order = sorted(trials, key=lambda trial: _rank(trial, asked.choose))
+    return SweepResult(parent.run_id, result, asked.choose, tuple(order))
+
+
+def _asked(job: Job, model: str | None, grid: Mapping[str, list[Any]] | None, choose: str | None) -> Sweep:
+    from mlcycle.declare.model import Sweep
+
+    declared = job.training.sweep
+    model = model or (declared.model if declared else None)
+    choose = choose or (declared.choose if declared else None)
+    if model is None or choose is None:
+        raise UsageError(
+            "training.yaml declares no sweep",
+            hint="write sweep: with model, grid and choose in training.yaml",
+        )
+    return Sweep(
+        model=model, grid=dict(declared.grid if grid is None and declared else grid or {}), choose=choose
+    )
 
 
 def _points(grid: dict[str, list[Any]]) -> list[dict[str, Any]]:
@@ -105,14 +113,13 @@ def _points(grid: dict[str, list[Any]]) -> list[dict[str, Any]]:
 
 
 def _trial_run(
-    job: Job, model: str, kind: str, params: dict[str, Any], metric: str, values: Mapping[str, float]
+    job: Job, asked: Sweep, kind: str, params: dict[str, Any], values: Mapping[str, float]
 ) -> Trial:
-    varied = job.training.sweep.grid if job.training.sweep else params
-    name = " ".join(f"{key}={value}" for key, value in params.items() if key in varied)
-    with start_job_run(job, f"{model} {name}"[:200]) as run:
-        log_choice(run, job, model, kind, params)
+    varied = " ".join(f"{key}={value}" for key, value in params.items() if key in asked.grid)
+    with start_job_run(job, f"{asked.model} {varied}"[:200]) as run:
+        log_choice(run, job, asked.model, kind, params)
         run.log_metrics(values)
-    return Trial(run.run_id, params, values.get(metric))
+    return Trial(run.run_id, params, values.get(asked.choose))
 
 
 def _rank(trial: Trial, metric: str) -> tuple[bool, float]:

@@ -7,9 +7,7 @@ its way to the disk and survives the process; the end of a run waits until the d
 from __future__ import annotations
 
 import atexit
-import math
 import os
-import re
 import sys
 import threading
 from collections.abc import Mapping
@@ -17,13 +15,21 @@ from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 from mlcycle.clock import wall
 from mlcycle.errors import UsageError
 from mlcycle.experiments.artifacts import keep_bytes, keep_file
 from mlcycle.experiments.environment import command_line, environment, git_state, script
+from mlcycle.experiments.limits import (
+    journal_number,
+    journal_text,
+    run_uuid,
+    valid_key,
+    valid_name,
+    valid_path,
+    whole_step,
+)
 from mlcycle.ids import new_id, short
 from mlcycle.workspace import Workspace
 
@@ -46,8 +52,6 @@ __all__ = [
 
 RUN_VARIABLE = "MLCYCLE_RUN_ID"
 """The run that a child process's first `start_run` joins."""
-KEY = re.compile(r"[\w/.\-: ]{1,250}")
-LONGEST_NAME = 500
 LONGEST_VALUE = 64 << 10
 """Bytes of a param or tag that are kept in the table; a longer one becomes an artifact."""
 STATES = ("finished", "failed", "killed")
@@ -93,9 +97,15 @@ class Run:
         UsageError
             If a key, a value or the step is none; nothing of the call is kept.
         """
-        now, place = wall(), _step(step)
+        now, place = wall().isoformat(), whole_step(step)  # as text: a third less time in the journal
         records: list[dict[str, object]] = [
-            {"run_id": self.run_id, "key": _key(key), "step": place, "ts": now, "value": _number(key, value)}
+            {
+                "run_id": self.run_id,
+                "key": valid_key(key),
+                "step": place,
+                "ts": now,
+                "value": journal_number(key, value),
+            }
             for key, value in metrics.items()
         ]
         if records:
@@ -115,7 +125,7 @@ class Run:
             If a param of that name was given with another value before; nothing of the call is kept. Another
             process cannot be asked: of two values the first one kept wins, the other stays as a conflict.
         """
-        texts = {_key(key): _text(value) for key, value in params.items()}
+        texts = {valid_key(key): journal_text(value) for key, value in params.items()}
         with _lock:
             for key, text in texts.items():
                 known = self._params.get(key, text)
@@ -134,7 +144,7 @@ class Run:
 
     def set_tags(self, tags: Mapping[str, object]) -> bool:
         """Set tags; of two values of one tag the later holds."""
-        return self._log_texts("tag", {_key(key): _text(value) for key, value in tags.items()})
+        return self._log_texts("tag", {valid_key(key): journal_text(value) for key, value in tags.items()})
 
     def log_artifact(self, path: str | os.PathLike[str], artifact_path: str | None = None) -> bool:
         """Keep a copy of a file, or of every file of a folder, under the folder `artifact_path` of the run.
@@ -154,14 +164,14 @@ class Run:
             named = [(source, source.name)]
         records = []
         for file, name in named:
-            place = _artifact_name(f"{artifact_path}/{name}" if artifact_path else name)
+            place = valid_path(f"{artifact_path}/{name}" if artifact_path else name)
             records.append(self._artifact(place, *keep_file(self.workspace, file)))
         return self._store.append("run", records)
 
     def log_bytes(self, content: bytes, name: str) -> str:
         """Keep bytes as an artifact of the run under a name; returns their hash."""
         sha256, size = keep_bytes(self.workspace, content)
-        self._store.append("run", [self._artifact(_artifact_name(name), sha256, size)])
+        self._store.append("run", [self._artifact(valid_path(name), sha256, size)])
         return sha256
 
     def log_input(self, kind: str, reference: str) -> bool:
@@ -279,7 +289,7 @@ def start_run(
         If there is no run of that id.
     """
     with _lock:
-        outer = _active[-1] if _active else None
+        outer = active_run()
         if outer is not None and not nested:
             raise UsageError(
                 f"run {outer.name!r} is still active", hint="end_run() first, or start_run(..., nested=True)"
@@ -287,23 +297,11 @@ def start_run(
         place = _workspace(workspace, outer)
         inherited = os.environ.get(RUN_VARIABLE) if outer is None and run_id is None else None
         if inherited is not None and inherited not in _joined:
-            _joined.add(inherited)
-            run = Run(
-                place, _uuid(inherited), name or f"run-{short(inherited)}", experiment=experiment, joined=True
-            )
-            if name is not None:
-                run.set_tags({"mlcycle.name": _name("run", name)})
+            run = _join(place, inherited, name, experiment)
         elif run_id is not None:
             run = _resume(place, run_id)
         else:
-            fresh = new_id()
-            run = Run(
-                place,
-                fresh,
-                _name("run", name) if name is not None else f"run-{short(fresh)}",
-                experiment=_name("experiment", experiment),
-                parent_run_id=outer.run_id if outer else inherited,
-            )
+            run = _new(place, name, experiment, outer.run_id if outer else inherited)
             run._begin(wall(), source or script())
         _active.append(run)
         _end_at_exit()
@@ -366,10 +364,29 @@ def _workspace(given: Workspace | str | os.PathLike[str] | None, outer: Run | No
     return Workspace.find(given)
 
 
+def _join(workspace: Workspace, run_id: str, name: str | None, experiment: str) -> Run:
+    _joined.add(run_id)
+    run = Run(workspace, run_uuid(run_id), name or f"run-{short(run_id)}", experiment=experiment, joined=True)
+    if name is not None:
+        run.set_tags({"mlcycle.name": valid_name("run", name)})
+    return run
+
+
+def _new(workspace: Workspace, name: str | None, experiment: str, parent_run_id: str | None) -> Run:
+    fresh = new_id()
+    return Run(
+        workspace,
+        fresh,
+        f"run-{short(fresh)}" if name is None else valid_name("run", name),
+        experiment=valid_name("experiment", experiment),
+        parent_run_id=parent_run_id,
+    )
+
+
 def _resume(workspace: Workspace, run_id: str) -> Run:
     from mlcycle.experiments import records
 
-    found = records.run(workspace, _uuid(run_id))
+    found = records.run(workspace, run_uuid(run_id))
     run = Run(
         workspace, found.run_id, found.name, experiment=found.experiment, parent_run_id=found.parent_run_id
     )
@@ -381,63 +398,6 @@ def _status_of(error: BaseException | None) -> str:
     if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
         return "finished"
     return "killed" if isinstance(error, KeyboardInterrupt) else "failed"
-
-
-def _uuid(text: str) -> str:
-    try:
-        return str(UUID(text))
-    except ValueError as error:
-        raise UsageError(f"{text!r} is no run id", hint="mlcycle runs list") from error
-
-
-def _key(key: str) -> str:
-    pieces = key.split("/")
-    if not KEY.fullmatch(key) or key != key.strip() or any(piece in ("", ".", "..") for piece in pieces):
-        raise UsageError(
-            f"{key!r} cannot be a key",
-            hint="1 to 250 letters, digits and _ / . - : and spaces inside, no empty part",
-        )
-    return key
-
-
-def _name(kind: str, name: str) -> str:
-    if not 1 <= len(name) <= LONGEST_NAME or "\0" in name or not name.strip():
-        raise UsageError(f"{name[:40]!r} cannot name a {kind}", hint=f"use 1 to {LONGEST_NAME} characters")
-    return name
-
-
-def _artifact_name(name: str) -> str:
-    pieces = name.split("/")
-    if any(piece in ("", ".", "..") for piece in pieces) or re.search(r"[\\\x00]|^[A-Za-z]:", name):
-        raise UsageError(f"{name!r} is not a path inside a run")
-    return name
-
-
-def _step(step: int) -> int:
-    whole = int(step)
-    if whole != step or not -(1 << 63) <= whole < 1 << 63:
-        raise UsageError(f"{step!r} is no step", hint="a step is a whole number")
-    return whole
-
-
-def _number(key: str, value: object) -> float | str:
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError) as error:
-        raise UsageError(
-            f"metric {key!r} is {value!r}, which is no number", hint="log text as a tag"
-        ) from error
-    if math.isfinite(number):
-        return number
-    return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
 
 
 @lru_cache(maxsize=1)

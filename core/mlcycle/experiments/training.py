@@ -162,17 +162,23 @@ def open_job(
 
 
 def train_one(
-    job: Job, model: str, *, params: Mapping[str, Any] | None = None, name: str | None = None
+    job: Job,
+    model: str,
+    *,
+    params: Mapping[str, Any] | None = None,
+    name: str | None = None,
+    ready: Prepared | None = None,
 ) -> RunResult:
-    """Train one declared model in a run of its own."""
+    """Train one declared model in a run of its own, on matrices that are ready or else on those of its rows."""
     declared = job.declared(model)
     chosen = {**declared.params, **(params or {})}
-    rows, rule = load_rows(job.workspace, job.chosen, rule=declared.score)
     with start_job_run(job, name or model) as run:
         log_choice(run, job, model, declared.kind, chosen)
         if declared.kind == "rule":
+            rows, rule = load_rows(job.workspace, job.chosen, rule=declared.score)
             return _judge_rule(run, job, model, chosen, rows, rule)
-        ready = prepare(job, rows, declared.kind)
+        if ready is None:
+            ready = prepare(job, load_rows(job.workspace, job.chosen)[0], declared.kind)
         fitted = fit(
             declared.kind,
             _task(job),

@@ -100,6 +100,7 @@ class FileLock:
     def __init__(self, path: Path, *, shared: bool, timeout_s: float, optional: bool = False) -> None:
         self.path, self.shared, self.timeout_s, self.optional = path, shared, timeout_s, optional
         self._handle: int | None = None
+        self._pid = 0
 
     def __enter__(self) -> FileLock:
         handle = self._open()
@@ -115,15 +116,17 @@ class FileLock:
         except BaseException:
             os.close(handle)
             raise
-        self._handle = handle
+        self._handle, self._pid = handle, os.getpid()
+        _held.add(handle)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._handle is not None:
+        if self._handle is not None and self._pid == os.getpid():
+            _held.discard(self._handle)
             os.close(self._handle)
-            self._handle = None
+        self._handle = None
 
     def _open(self) -> int | None:
         close = getattr(os, "O_CLOEXEC", 0)
@@ -168,6 +171,20 @@ class Turnstile:
         if self._store is not None:
             self._store.__exit__(kind, error, trace)
             self._store = None
+
+
+_held: set[int] = set()
+
+
+def _after_fork() -> None:
+    # A child's copy of the handle would keep the lock after the parent has let go of it.
+    for handle in _held:
+        os.close(handle)
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def holder(folder: Path) -> Holder | None:

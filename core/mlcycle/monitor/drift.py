@@ -25,6 +25,8 @@ __all__ = ["LEAST_ROWS", "chi2_quantile", "judge", "missing_test", "null95", "ps
 LEAST_ROWS = 30
 """Rows on a side below which a distance says nothing."""
 SMOOTHING = 0.5
+LEAST_CHANGE = 0.02
+"""Change of a share of missing values, 0 to 1, that is worth a look however sure it is."""
 
 
 def psi(reference: Sequence[int], current: Sequence[int]) -> float:
@@ -111,7 +113,7 @@ def missing_test(
     -------
     Missing
         `alert` only when a column that had values has none left: no distance can see that;
-        `watch` when the share changed beyond chance.
+        `watch` when the share changed beyond chance and by at least `LEAST_CHANGE`.
     """
     if not rows or not rows_now:
         return Missing(None, 1.0, "too few")
@@ -120,7 +122,7 @@ def missing_test(
     error = math.sqrt(pooled * (1 - pooled) * (1 / rows + 1 / rows_now))
     z = (share - missing / rows) / error if error else 0.0
     p_value = math.erfc(abs(z) / math.sqrt(2))
-    changed = p_value < 0.05 / max(tests, 1)
+    changed = p_value < 0.05 / max(tests, 1) and abs(share - missing / rows) >= LEAST_CHANGE
     verdict: Verdict = "ok"
     if min(rows, rows_now) < too_few:
         verdict = "too few"

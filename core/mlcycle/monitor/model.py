@@ -106,11 +106,21 @@ class WindowResult:
 
     def drifted(self) -> tuple[str, ...]:
         """Return the subjects whose distribution moved beyond the alert limit, sorted."""
-        return tuple(sorted(str(line.subject) for line in self.lines if line.metric == "psi" and line.verdict == "alert"))
+        return tuple(
+            sorted(
+                str(line.subject) for line in self.lines if line.metric == "psi" and line.verdict == "alert"
+            )
+        )
 
     def broken(self) -> tuple[str, ...]:
         """Return the ids of the requirements this window breaks, sorted."""
-        return tuple(sorted(str(line.requirement_id) for line in self.lines if line.requirement_id and line.verdict == "alert"))
+        return tuple(
+            sorted(
+                str(line.requirement_id)
+                for line in self.lines
+                if line.requirement_id and line.verdict == "alert"
+            )
+        )
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from mlcycle.monitor.model import Line, Panel, Span, Traffic
 from mlcycle.store import Store
 from mlcycle.workspace import Workspace
 
-__all__ = ["panel"]
+__all__ = ["Panel", "panel"]
 
 
 def panel(workspace: Workspace, *, minutes: int = 15, deployment: str | None = None) -> Panel:
@@ -35,11 +35,15 @@ def panel(workspace: Workspace, *, minutes: int = 15, deployment: str | None = N
         deployment=deployment or (first["deployment"] if first else None),
         minutes=minutes,
         traffic=_traffic(lately, minutes, until),
-        window=Span(first["deployment"], first["model"], first["version"], first["starts"], first["ends"]) if first else None,
+        window=Span(first["deployment"], first["model"], first["version"], first["starts"], first["ends"])
+        if first
+        else None,
         predictions=by_name["predictions"].n if "predictions" in by_name else 0,
         labelled=by_name["labels"].n if "labels" in by_name else 0,
         mean_score=by_name["mean_score"].value if "mean_score" in by_name else None,
-        drift=tuple(sorted((line for line in lines if line.metric == "psi"), key=lambda line: -(line.value or 0.0))),
+        drift=tuple(
+            sorted((line for line in lines if line.metric == "psi"), key=lambda line: -(line.value or 0.0))
+        ),
         requirements=tuple(line for line in lines if line.requirement_id),
         alerts=tuple(records.alert(row) for row in judged["alerts"] or []),
     )

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 from mlcycle import clock
-from mlcycle.engines.local import quote
 from mlcycle.errors import NotFoundError
 from mlcycle.ids import new_id
 from mlcycle.monitor.model import Alert, Line, Profile, Span
@@ -50,7 +49,9 @@ ANSWERED = """
 """
 ONE_WINDOW = """p.deployment = $deployment AND p.model = $model AND p.version = $version AND p.as_of BETWEEN $starts AND $ends
     AND ($unsaid IS NULL OR (p.as_of = p.ts) = $unsaid)"""
-SAME_WINDOW = "deployment = $deployment AND model = $model AND version = $version AND starts = $starts AND ends = $ends"
+SAME_WINDOW = (
+    "deployment = $deployment AND model = $model AND version = $version AND starts = $starts AND ends = $ends"
+)
 ALERT_COLUMNS = 'alert_id, deployment, metric, subject, kind, window_start, window_end, severity, value, "limit", state, opened_at'
 # Predictions whose moment nobody said are about the moment they were served: no batch, so they are taken by day.
 STARTS = {
@@ -114,19 +115,26 @@ def profiles(store: Store, model: str, version: int) -> list[Profile]:
     )
     return [
         Profile(
-            row["subject"], row["kind"], tuple(json.loads(row["edges"])), tuple(row["counts"]), row["rows"], row["missing"]
+            row["subject"],
+            row["kind"],
+            tuple(json.loads(row["edges"])),
+            tuple(row["counts"]),
+            row["rows"],
+            row["missing"],
         )
         for row in rows
     ]
 
 
 def histograms(store: Store, span: Span, aggregates: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """Return one row of aggregates over a window's answered predictions, by name."""
-    listed = ", ".join(f"{sql} AS {quote(name)}" for name, sql in aggregates)
+    """Return one row of aggregates over a window's answered predictions, by plain name."""
+    listed = ", ".join(f'{sql} AS "{name}"' for name, sql in aggregates)
     return store.read(f"SELECT {listed} FROM ({ANSWERED.format(where=ONE_WINDOW)})", _inside(span))[0]
 
 
-def judged_rows(store: Store, span: Span, group: str | None, *, features: bool = False) -> list[dict[str, Any]]:
+def judged_rows(
+    store: Store, span: Span, group: str | None, *, features: bool = False
+) -> list[dict[str, Any]]:
     """Return as_of, score, label, the group and if asked the features of each answered prediction, in a stable order."""
     grouped = "NULL" if group is None else f"TRY_CAST({group} AS VARCHAR)"
     return store.read(
@@ -245,7 +253,9 @@ def open_alert(tx: Transaction, span: Span, line: Line, kind: str) -> Alert:
 
 def update_alert(tx: Transaction, alert_id: str, line: Line) -> None:
     """Keep a standing alert's number and limit those of its window."""
-    tx.execute('UPDATE alert SET value = ?, "limit" = ? WHERE alert_id = ?', [line.value, line.limit, alert_id])
+    tx.execute(
+        'UPDATE alert SET value = ?, "limit" = ? WHERE alert_id = ?', [line.value, line.limit, alert_id]
+    )
 
 
 def alert_rows(store: Store, state: str | None = None, version: tuple[str, int] | None = None) -> list[Alert]:
@@ -294,7 +304,9 @@ def signatures(store: Store) -> dict[tuple[str, int], dict[str, Any]]:
 
 def insert_labels(tx: Transaction, rows: Sequence[Mapping[str, object]]) -> int:
     """Add labels of predictions that have none; returns how many were new."""
-    known = {row["prediction_id"] for row in tx.rows("SELECT prediction_id::VARCHAR AS prediction_id FROM label")}
+    known = {
+        row["prediction_id"] for row in tx.rows("SELECT prediction_id::VARCHAR AS prediction_id FROM label")
+    }
     return tx.insert("label", [row for row in rows if row["prediction_id"] not in known])
 
 

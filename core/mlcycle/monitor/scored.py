@@ -60,12 +60,16 @@ def scored(workspace: Workspace, span: Span, task: str, group: str | None) -> Sc
     import numpy as np
 
     store = Store(workspace)
-    rows = records.judged_rows(store, span, bins.feature_sql(group) if group else None, features=task == "multiclass")
+    rows = records.judged_rows(
+        store, span, bins.feature_sql(group) if group else None, features=task == "multiclass"
+    )
     rows = [row for row in rows if row["score"] is not None]
     carried = group is not None and any(row["group"] is not None for row in rows)
     return Scored(
         y=np.array([np.nan if row["label"] is None else row["label"] for row in rows], dtype=float),
-        s=_again(workspace, span, rows) if task == "multiclass" and rows else np.array([row["score"] for row in rows], dtype=float),
+        s=_again(workspace, span, rows)
+        if task == "multiclass" and rows
+        else np.array([row["score"] for row in rows], dtype=float),
         times=np.array([row["as_of"] for row in rows], dtype="datetime64[us]"),
         groups=np.array([str(row["group"]) for row in rows]) if carried else None,
     )

@@ -1,4 +1,4 @@
-"""Phase 7: new data is noticed, a challenger learns from it, and the gate decides; and the thread through all phases."""
+"""Phase 7: new data is noticed, a challenger learns from it, the gate decides; and the thread through all phases."""
 
 from mlcycle.retrain.decide import decide
 from mlcycle.retrain.judge import judge

@@ -39,21 +39,35 @@ def decide(workspace: Workspace, verdict: Literal["approve", "reject"], *, reaso
     version = records.alias_version(Store(workspace), model, CHALLENGER)
     if version is not None:
         challenger = models.resolve(workspace, f"{model}:{version}")
-        return _approve(workspace, challenger, reason) if verdict == "approve" else _reject(workspace, challenger, reason)
+        return (
+            _approve(workspace, challenger, reason)
+            if verdict == "approve"
+            else _reject(workspace, challenger, reason)
+        )
     champion = models.champion(workspace, model)
-    if verdict == "approve" or champion is None or not records.triggers(Store(workspace), ["open", "running"]):
+    if (
+        verdict == "approve"
+        or champion is None
+        or not records.triggers(Store(workspace), ["open", "running"])
+    ):
         raise NotFoundError(f"{model} has no challenger to {verdict}", hint="mlcycle retrain run")
     return _reject(workspace, champion, reason)
 
 
-def _decision(version: ModelVersion, outcome: Literal["approved", "refused"], reason: str, evidence: dict[str, object]) -> Decision:
+def _decision(
+    version: ModelVersion, outcome: Literal["approved", "refused"], reason: str, evidence: dict[str, object]
+) -> Decision:
     return Decision(new_id(), "retrain", version.subject, outcome, (reason,), evidence, user(), clock.now())
 
 
 def _approve(workspace: Workspace, challenger: ModelVersion, reason: str) -> Decision:
     seen = registry.alias(workspace, challenger.model, CHAMPION)
-    gates = [one.decision_id for one in models.list_decisions(workspace, challenger.subject) if one.kind == "gate"]
-    decision = _decision(challenger, "approved", reason, {"by hand": True, "gates": gates, "package": challenger.sha256})
+    gates = [
+        one.decision_id for one in models.list_decisions(workspace, challenger.subject) if one.kind == "gate"
+    ]
+    decision = _decision(
+        challenger, "approved", reason, {"by hand": True, "gates": gates, "package": challenger.sha256}
+    )
     profiles = []
     if challenger.training_set_id is not None:
         # No gate judged it, so drift is measured against what it learnt from last.
@@ -85,5 +99,8 @@ def _reject(workspace: Workspace, version: ModelVersion, reason: str) -> Decisio
             registry.drop_alias(tx, version.model, CHALLENGER, version.version)
         for trigger_id in turned_down:
             records.set_trigger(tx, trigger_id, "rejected")
-        tx.audit(version.subject, after={"decision_id": decision.decision_id, "reason": reason, "triggers": turned_down})
+        tx.audit(
+            version.subject,
+            after={"decision_id": decision.decision_id, "reason": reason, "triggers": turned_down},
+        )
     return decision

@@ -97,7 +97,9 @@ def _drop(entry: Path, home: Path) -> Drop:
             continue
         unfinished = unfinished or _unfinished(path)
         files.append(path)
-        signature.append((path.relative_to(entry).as_posix(), found.st_size, max(found.st_mtime_ns, found.st_ctime_ns)))
+        signature.append(
+            (path.relative_to(entry).as_posix(), found.st_size, max(found.st_mtime_ns, found.st_ctime_ns))
+        )
     return Drop(entry, tuple(files), tuple(signature), changed, unfinished, problem)
 
 

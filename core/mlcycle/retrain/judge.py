@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
-from pathlib import Path
 from typing import Any
 
-from mlcycle import clock, data, deploy, features, models
+from mlcycle import clock, data, deploy, models
 from mlcycle.declare import load
 from mlcycle.declare.model import Spine
 from mlcycle.engines import local
 from mlcycle.engines.local import quote
 from mlcycle.errors import NotFoundError
 from mlcycle.experiments import metrics
-from mlcycle.ids import new_id
 from mlcycle.models import Decision, ModelVersion
 from mlcycle.models.judge import On
 from mlcycle.retrain import records
@@ -30,7 +27,6 @@ __all__ = ["Fresh", "fresh", "judge"]
 
 COVERAGE = 0.9
 """Share of the newer rows whose target must be known: the first labels to arrive are seldom like the others."""
-SMOKE_ROWS = 200
 BY = "mlcycle retrain judge"
 
 
@@ -71,7 +67,7 @@ def judge(workspace: Workspace) -> Judgement:
         if found.start is None or found.end is None or found.rows < declared.monitor.too_few:
             return _waits(challenger, champion, found, declared.monitor.too_few)
         on, moment = (found.start, found.end), found.end
-    decision = models.promote(workspace, challenger, on=on, latency=_smoke(workspace), decided_by=BY)
+    decision = deploy.promote(workspace, challenger.subject, on=on, decided_by=BY)
     return _judgement(decision, challenger, moment)
 
 
@@ -85,8 +81,10 @@ def fresh(workspace: Workspace, spine: Spine, learnt_to: datetime | None) -> Fre
         known_at = f"coalesce({quote(spine.known)}::TIMESTAMP, {time})" if spine.known else time
         rows = session.rows(
             f"""
-            SELECT {time} AS moment, count(*) AS n, count(*) FILTER ({quote(spine.target)} IS NOT NULL AND {known_at} <= $now) AS known
-            FROM {quote(spine.table)} WHERE {time} <= $now AND ($after::TIMESTAMP IS NULL OR {time} > $after) GROUP BY ALL ORDER BY moment
+            SELECT {time} AS moment, count(*) AS n,
+                count(*) FILTER ({quote(spine.target)} IS NOT NULL AND {known_at} <= $now) AS known
+            FROM {quote(spine.table)} WHERE {time} <= $now AND ($after::TIMESTAMP IS NULL OR {time} > $after)
+            GROUP BY ALL ORDER BY moment
             """,
             {"now": now, "after": learnt_to},
         )
@@ -112,21 +110,6 @@ def _challenger(workspace: Workspace, model: str) -> ModelVersion:
     if version is None:
         raise NotFoundError(f"{model} has no challenger", hint="mlcycle retrain run")
     return models.resolve(workspace, f"{model}:{version}")
-
-
-def _smoke(workspace: Workspace) -> models.Latency:
-    """Return the smoke test of the gate: a throw-away server answers rows of the newest moment, one by one."""
-
-    def test(package: bytes) -> list[float]:
-        path = Path(workspace.tmp / f"{new_id()}.zip")
-        workspace.tmp.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(package)
-        try:
-            return deploy.smoke(path, islice(features.rows_at(workspace).instances(), SMOKE_ROWS))
-        finally:
-            path.unlink(missing_ok=True)
-
-    return test
 
 
 def _waits(challenger: ModelVersion, champion: ModelVersion | None, found: Fresh, too_few: int) -> Judgement:

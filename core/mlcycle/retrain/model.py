@@ -63,6 +63,7 @@ class Taken:
     outcome: Literal["taken", "known", "refused", "waiting"]
     """`known`: these bytes were ingested before; `waiting`: somebody still writes."""
     batches: tuple[TakenBatch, ...] = ()
+    """The new ones; all of them where none is new."""
     why: str = ""
     """Of a refusal or of waiting, in one sentence."""
     hint: str = ""
@@ -72,7 +73,11 @@ class Taken:
     def describe(self) -> str:
         """Return what became of it in one line."""
         rows = f"{sum(batch.rows for batch in self.batches):,} rows of {len(self.batches)} sources"
-        words = {"taken": f"taken, {rows}", "known": "known already, nothing added", "waiting": "is still being written"}
+        words = {
+            "taken": f"taken, {rows}",
+            "known": "known already, nothing added",
+            "waiting": "is still being written",
+        }
         said = words.get(self.outcome, f"refused: {self.why}")
         if self.outcome == "taken" and self.why:
             said += f"; {self.why}"
@@ -135,9 +140,8 @@ class Judgement:
         if self.value is not None:
             lines.append(f"  {self.metric} {self.value:.4g} on {self.rows:,} rows it has not learnt from")
         if self.champion_value is not None and self.low is not None and self.high is not None:
-            lines.append(
-                f"  champion {self.champion_value:.4g}; difference on the same rows in [{self.low:+.4f}, {self.high:+.4f}]"
-            )
+            between = f"[{self.low:+.4f}, {self.high:+.4f}]"
+            lines.append(f"  champion {self.champion_value:.4g}; difference on the same rows in {between}")
         lines += [f"  {reason}" for reason in self.reasons]
         return "\n".join([*lines, "  promoted"] if self.promoted else lines)
 

@@ -68,7 +68,9 @@ def untrained(reader: Store | Transaction) -> list[TakenBatch]:
     return [TakenBatch(**row) for row in rows]
 
 
-def learnt_batches(reader: Store | Transaction, versions: Sequence[str], learnt_to: datetime | None) -> list[str]:
+def learnt_batches(
+    reader: Store | Transaction, versions: Sequence[str], learnt_to: datetime | None
+) -> list[str]:
     """Return the ids of the batches that a training set learnt from and that are not marked so.
 
     Parameters
@@ -101,7 +103,8 @@ def judged(store: Store, model: str, version: int) -> bool:
     """Return whether the gate, or somebody, has decided about a model version."""
     return bool(
         store.read(
-            "SELECT 1 AS yes FROM decision WHERE kind IN ('gate', 'retrain') AND subject = ? LIMIT 1", [f"{model}:{version}"]
+            "SELECT 1 AS yes FROM decision WHERE kind IN ('gate', 'retrain') AND subject = ? LIMIT 1",
+            [f"{model}:{version}"],
         )
     )
 

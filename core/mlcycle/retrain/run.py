@@ -125,6 +125,11 @@ def _settle(workspace: Workspace, asked: Sequence[Trigger], made: _Made) -> int:
             new = {str(batch["batch_id"]) for batch in one.evidence.get("batches", ())}
             # New data whose labels are not known yet still asks to be learnt from.
             waits = bool(new & left) and not one.evidence.get("alerts")
-            records.set_trigger(tx, one.trigger_id, "open" if waits else "done", None if waits else made.result.run_id)
-        tx.audit(made.version.subject, after={"run_id": made.result.run_id, "triggers": [one.trigger_id for one in asked]})
+            records.set_trigger(
+                tx, one.trigger_id, "open" if waits else "done", None if waits else made.result.run_id
+            )
+        tx.audit(
+            made.version.subject,
+            after={"run_id": made.result.run_id, "triggers": [one.trigger_id for one in asked]},
+        )
     return batches

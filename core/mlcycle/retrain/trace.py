@@ -61,11 +61,19 @@ def _requirement(store: Store, name: str, versions: Sequence[dict[str, Any]]) ->
     triggers = trails.triggers_of(store, [alert["alert_id"] for alert in alerts]) if alerts else []
     steps = []
     for row in versions:
-        judged = [_decision_under(one) for one in decisions if one["seen"]["version"] in (row["version"], None)]
-        watched = [_window(one, alerts, triggers) for one in windows if one["requirement_version"] == row["version"]]
+        judged = [
+            _decision_under(one) for one in decisions if one["seen"]["version"] in (row["version"], None)
+        ]
+        watched = [
+            _window(one, alerts, triggers) for one in windows if one["requirement_version"] == row["version"]
+        ]
         until = "" if row["until"] is None else f", until {row['until']:%Y-%m-%d}"
-        says = f"{row['metric']} {row['comparison']} {row['value']:g}, binds {', '.join(row['phases'])}{until}"
-        steps.append(Step("version", str(row["version"]), says, row["since"], _details(row), (*judged, *watched)))
+        says = (
+            f"{row['metric']} {row['comparison']} {row['value']:g}, binds {', '.join(row['phases'])}{until}"
+        )
+        steps.append(
+            Step("version", str(row["version"]), says, row["since"], _details(row), (*judged, *watched))
+        )
     last = versions[-1]
     says = f"{last['role']}" + (f", owner {last['owner']}" if last["owner"] else "")
     return Step("requirement", name, says, None, {"statement": last["statement"]}, tuple(steps))
@@ -75,28 +83,52 @@ def _decision_under(row: dict[str, Any]) -> Step:
     seen = row["seen"]
     number = "not measured" if seen["observed"] is None else f"{seen['observed']:.4g}"
     met = "met" if seen["met"] else "not met"
-    says = f"{row['kind']} of {row['subject']} {row['outcome']}; {number}, limit {seen['comparison']} {seen['limit']:g}, {met} (n = {seen['n']:,})"
+    limit = f"limit {seen['comparison']} {seen['limit']:g}"
+    says = f"{row['kind']} of {row['subject']} {row['outcome']}; {number}, {limit}, {met} (n = {seen['n']:,})"
     return Step("decision", short(row["decision_id"]), says, row["ts"], _details(row))
 
 
-def _window(row: dict[str, Any], alerts: Sequence[dict[str, Any]], triggers: Sequence[dict[str, Any]]) -> Step:
+def _window(
+    row: dict[str, Any], alerts: Sequence[dict[str, Any]], triggers: Sequence[dict[str, Any]]
+) -> Step:
     number = "no number" if row["value"] is None else f"{row['value']:.4g}"
     says = f"{row['verdict']}: {number}, limit {row['limit']:g} (n = {row['n']:,}), by {row['model']}:{row['version']}"
     steps = []
     for alert in alerts:
-        if (alert["deployment"], alert["window_start"], alert["window_end"]) == (row["deployment"], row["start"], row["end"]):
+        if (alert["deployment"], alert["window_start"], alert["window_end"]) == (
+            row["deployment"],
+            row["start"],
+            row["end"],
+        ):
             asked = tuple(_trigger(one) for one in triggers if alert["alert_id"] in one["alert_ids"])
-            steps.append(Step("alert", short(alert["alert_id"]), alert["state"], alert["opened_at"], _details(alert), asked))
-    return Step("window", f"{row['deployment']} {row['end']:%Y-%m-%d %H:%M}", says, None, _details(row), tuple(steps))
+            steps.append(
+                Step(
+                    "alert",
+                    short(alert["alert_id"]),
+                    alert["state"],
+                    alert["opened_at"],
+                    _details(alert),
+                    asked,
+                )
+            )
+    return Step(
+        "window", f"{row['deployment']} {row['end']:%Y-%m-%d %H:%M}", says, None, _details(row), tuple(steps)
+    )
 
 
 def _trigger(row: dict[str, Any]) -> Step:
     led = f", led to run {short(row['run_id'])}" if row["run_id"] else ""
-    return Step("trigger", short(row["trigger_id"]), f"{row['reason']}: {row['state']}{led}", row["ts"], _details(row))
+    return Step(
+        "trigger", short(row["trigger_id"]), f"{row['reason']}: {row['state']}{led}", row["ts"], _details(row)
+    )
 
 
 def _prediction(store: Store, row: dict[str, Any]) -> Step:
-    label = "label not known yet" if row["label"] is None else f"label {row['label']:g}, known {row['known_at']:%Y-%m-%d}"
+    label = (
+        "label not known yet"
+        if row["label"] is None
+        else f"label {row['label']:g}, known {row['known_at']:%Y-%m-%d}"
+    )
     score = "no score" if row["score"] is None else f"score {row['score']:.4g}"
     says = f"{row['entity']} as of {row['as_of']:%Y-%m-%d %H:%M}: {score}; {label}"
     behind = (_version(store, row["model"], row["version"]),)
@@ -109,7 +141,13 @@ def _version(store: Store, model: str, number: int) -> Step:
     if row is None:
         return Step("model version", name, "not in the registry")
     decided = tuple(
-        Step("decision", short(one["decision_id"]), f"{one['kind']} {one['outcome']} by {one['decided_by']}", one["ts"], _details(one))
+        Step(
+            "decision",
+            short(one["decision_id"]),
+            f"{one['kind']} {one['outcome']} by {one['decided_by']}",
+            one["ts"],
+            _details(one),
+        )
         for one in trails.decisions_about(store, name)
     )
     says = f"{row['task']}, {row['format']}, package {row['sha256'][:8]}"
@@ -122,8 +160,18 @@ def _run(store: Store, run_id: str) -> Step:
     if row is None:
         return Step("run", short(run_id), "not in the store")
     said = ", ".join(f"{key}={value}" for key, value in row["params"].items())
-    commit = "" if not row["git_commit"] else f", commit {row['git_commit'][:8]}{' (changed)' if row['git_dirty'] else ''}"
-    return Step("run", short(run_id), f"{row['name']}, {row['status']}: {said}{commit}", row["started_at"], _details(row))
+    commit = (
+        ""
+        if not row["git_commit"]
+        else f", commit {row['git_commit'][:8]}{' (changed)' if row['git_dirty'] else ''}"
+    )
+    return Step(
+        "run",
+        short(run_id),
+        f"{row['name']}, {row['status']}: {said}{commit}",
+        row["started_at"],
+        _details(row),
+    )
 
 
 def _training_set(store: Store, training_set_id: str | None) -> tuple[Step, ...]:
@@ -131,20 +179,42 @@ def _training_set(store: Store, training_set_id: str | None) -> tuple[Step, ...]
     if row is None:
         return ()
     steps = []
-    for dataset, rows in groupby(trails.batches_of(store, row["dataset_versions"]), key=lambda one: one["dataset"]):
+    for dataset, rows in groupby(
+        trails.batches_of(store, row["dataset_versions"]), key=lambda one: one["dataset"]
+    ):
         batches = list(rows)
         first = batches[0]
         says = f"version {first['number']} ({first['dataset_version']}), {first['version_rows']:,} rows"
         files = tuple(_batch(one) for one in batches)
-        steps.append(Step("dataset version", dataset, says, first["created_at"], {"fingerprint": first["fingerprint"]}, files))
+        steps.append(
+            Step(
+                "dataset version",
+                dataset,
+                says,
+                first["created_at"],
+                {"fingerprint": first["fingerprint"]},
+                files,
+            )
+        )
     ahead = f", looks {row['look_ahead']} ahead" if row["look_ahead"] else ""
     says = f"{row['rows']:,} rows known on {row['as_of']:%Y-%m-%d}{ahead}"
-    return (Step("training set", short(row["training_set_id"]), says, row["created_at"], _details(row), tuple(steps)),)
+    return (
+        Step(
+            "training set",
+            short(row["training_set_id"]),
+            says,
+            row["created_at"],
+            _details(row),
+            tuple(steps),
+        ),
+    )
 
 
 def _batch(row: dict[str, Any]) -> Step:
     says = f"{row['rows']:,} rows, {row['set_aside']:,} set aside, sha256 {row['sha256'][:8]}"
-    return Step("batch", row["path"], says, row["arrived_at"], {"batch_id": row["batch_id"], "sha256": row["sha256"]})
+    return Step(
+        "batch", row["path"], says, row["arrived_at"], {"batch_id": row["batch_id"], "sha256": row["sha256"]}
+    )
 
 
 def _details(row: dict[str, Any]) -> dict[str, Any]:

@@ -25,14 +25,16 @@ __all__ = [
 
 def requirement_versions(store: Store, requirement_id: str) -> list[dict[str, Any]]:
     """Return every version of a requirement, oldest first."""
-    return store.read("SELECT * FROM requirements WHERE requirement_id = ? ORDER BY version", [requirement_id])
+    return store.read(
+        "SELECT * FROM requirements WHERE requirement_id = ? ORDER BY version", [requirement_id]
+    )
 
 
 def decisions_under(store: Store, requirement_id: str) -> list[dict[str, Any]]:
     """Return the decisions that measured a requirement, oldest first, with what they saw of it."""
     rows = store.read(
         """
-        SELECT decision_id::VARCHAR AS decision_id, kind, subject, outcome, evidence::VARCHAR AS evidence, decided_by, ts FROM decisions
+        SELECT decision_id, kind, subject, outcome, evidence, decided_by, ts FROM decisions
         WHERE list_contains(json_extract_string(evidence, '$.requirements[*].id'), ?) ORDER BY ts, decision_id
         """,
         [requirement_id],
@@ -47,7 +49,7 @@ def decisions_under(store: Store, requirement_id: str) -> list[dict[str, Any]]:
 def decisions_about(store: Store, subject: str) -> list[dict[str, Any]]:
     """Return the decisions about `model:version`, oldest first."""
     return store.read(
-        "SELECT decision_id::VARCHAR AS decision_id, kind, subject, outcome, reasons, decided_by, ts FROM decisions "
+        "SELECT decision_id, kind, subject, outcome, reasons, decided_by, ts FROM decisions "
         "WHERE subject = ? ORDER BY ts, decision_id",
         [subject],
     )
@@ -68,7 +70,7 @@ def alerts_of(store: Store, requirement_id: str) -> list[dict[str, Any]]:
     """Return the alerts a requirement raised."""
     return store.read(
         """
-        SELECT alert_id::VARCHAR AS alert_id, deployment, metric, window_start, window_end, severity, value, "limit", state, opened_at
+        SELECT alert_id, deployment, metric, window_start, window_end, severity, value, "limit", state, opened_at
         FROM alerts WHERE kind = 'requirement' AND subject = ? ORDER BY opened_at, alert_id
         """,
         [requirement_id],
@@ -79,9 +81,10 @@ def triggers_of(store: Store, alert_ids: Sequence[str]) -> list[dict[str, Any]]:
     """Return the triggers that name one of the alerts, each with those it names."""
     rows = store.read(
         """
-        SELECT trigger_id::VARCHAR AS trigger_id, reason, state, run_id::VARCHAR AS run_id, ts,
+        SELECT trigger_id, reason, state, run_id, ts,
             json_extract_string(evidence, '$.alerts[*].alert_id') AS alert_ids
-        FROM triggers WHERE list_has_any(json_extract_string(evidence, '$.alerts[*].alert_id'), ?) ORDER BY ts, trigger_id
+        FROM triggers WHERE list_has_any(json_extract_string(evidence, '$.alerts[*].alert_id'), ?)
+        ORDER BY ts, trigger_id
         """,
         [list(alert_ids)],
     )
@@ -92,7 +95,7 @@ def prediction(store: Store, digits: str) -> list[dict[str, Any]]:
     """Return the predictions whose id ends in these digits, two at most, with label and features."""
     return store.read(
         """
-        SELECT p.prediction_id::VARCHAR AS prediction_id, p.ts, p.as_of, p.deployment, p.model, p.version, p.entity, p.score,
+        SELECT p.prediction_id, p.ts, p.as_of, p.deployment, p.model, p.version, p.entity, p.score,
             p.latency_ms, p.status, p.features, l.value AS label, l.known_at
         FROM predictions AS p LEFT JOIN labels AS l USING (prediction_id)
         WHERE ends_with(replace(p.prediction_id::VARCHAR, '-', ''), ?) LIMIT 2
@@ -105,7 +108,7 @@ def version(store: Store, model: str, number: int) -> dict[str, Any] | None:
     """Return a model version."""
     rows = store.read(
         """
-        SELECT model, version, run_id::VARCHAR AS run_id, sha256, format, task, parity, training_set_id::VARCHAR AS training_set_id,
+        SELECT model, version, run_id, sha256, format, task, parity, training_set_id,
             created_at FROM model_versions WHERE model = ? AND version = ?
         """,
         [model, number],
@@ -116,7 +119,7 @@ def version(store: Store, model: str, number: int) -> dict[str, Any] | None:
 def run(store: Store, run_id: str) -> dict[str, Any] | None:
     """Return a run with its params."""
     rows = store.read(
-        "SELECT run_id::VARCHAR AS run_id, name, experiment, status, started_at, ended_at, command, script_sha256, git_commit, git_dirty "
+        "SELECT run_id, name, experiment, status, started_at, ended_at, command, script_sha256, git_commit, git_dirty "
         "FROM runs WHERE run_id = ?::UUID",
         [run_id],
     )
@@ -130,8 +133,9 @@ def training_set(store: Store, training_set_id: str) -> dict[str, Any] | None:
     """Return a training set with the dataset versions it was built from."""
     rows = store.read(
         """
-        SELECT training_set_id::VARCHAR AS training_set_id, name, rows, train_rows, validation_rows, fingerprint, sha256, as_of,
-            look_ahead, created_at, dataset_versions::VARCHAR AS dataset_versions FROM training_set_version WHERE training_set_id = ?::UUID
+        SELECT training_set_id, name, rows, train_rows, validation_rows, fingerprint, sha256, as_of,
+            look_ahead, created_at, dataset_versions
+        FROM training_set_version WHERE training_set_id = ?::UUID
         """,
         [training_set_id],
     )
@@ -149,7 +153,7 @@ def batches_of(store: Store, versions: Mapping[str, str]) -> list[dict[str, Any]
     return store.read(
         """
         SELECT v.dataset, v.dataset_version, v.number, v.rows AS version_rows, v.fingerprint, v.created_at,
-            b.batch_id::VARCHAR AS batch_id, b.path, b.sha256, b.rows, b.set_aside, b.arrived_at
+            b.batch_id, b.path, b.sha256, b.rows, b.set_aside, b.arrived_at
         FROM dataset_version AS v JOIN dataset_version AS made ON made.dataset = v.dataset AND made.number <= v.number
             JOIN batch AS b ON b.dataset_version = made.dataset_version
         WHERE list_contains($versions::VARCHAR[], v.dataset_version) ORDER BY v.dataset, made.number, b.batch_id

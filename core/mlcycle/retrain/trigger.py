@@ -122,9 +122,14 @@ def _seen(triggers: Sequence[Trigger]) -> set[str]:
 def _open(alerts: Sequence[Alert], batches: Sequence[TakenBatch]) -> Trigger:
     kinds = {str(alert.kind) for alert in alerts}
     reasons = [kind for kind in ("requirement", "drift") if kind in kinds] + ([UNTRAINED] if batches else [])
-    evidence = {"alerts": [_pick(asdict(alert), ALERT) for alert in alerts], "batches": [_pick(asdict(batch), BATCH) for batch in batches]}
+    evidence = {
+        "alerts": [_pick(asdict(alert), ALERT) for alert in alerts],
+        "batches": [_pick(asdict(batch), BATCH) for batch in batches],
+    }
     return Trigger(new_id(), ", ".join(reasons), evidence, "open", None, clock.now())
 
 
 def _pick(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    return {name: row[name] if isinstance(row[name], int | float | None) else str(row[name]) for name in names}
+    return {
+        name: row[name] if isinstance(row[name], int | float | None) else str(row[name]) for name in names
+    }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -85,7 +85,7 @@ def watch(
             starting = False
             until = time.monotonic() + (settle_s if memory.waiting else LOOK_AGAIN_S)
             while not stop.is_set() and not woken.is_set() and time.monotonic() < until:
-                stop.wait(min(0.25, settle_s))
+                stop.wait(min(0.25, max(settle_s, 0.02)))
 
 
 @contextmanager
@@ -130,7 +130,9 @@ def _look(workspace: Workspace, memory: _Memory, settle_s: float) -> list[Taken]
         if drop.problem:
             if memory.signatures.get(drop.name) != drop.problem:
                 memory.signatures[drop.name] = drop.problem
-                found.append(Taken(drop.name, "refused", why=drop.problem, hint="copy the data itself into the inbox"))
+                found.append(
+                    Taken(drop.name, "refused", why=drop.problem, hint="copy the data itself into the inbox")
+                )
         elif drop.files and (not inbox.is_still(drop, now, settle_s) or inbox.is_written(drop.files)):
             if drop.name not in memory.waiting:
                 memory.waiting.add(drop.name)
@@ -141,7 +143,7 @@ def _look(workspace: Workspace, memory: _Memory, settle_s: float) -> list[Taken]
 
 
 def _take(workspace: Workspace, memory: _Memory, ready: Sequence[Drop]) -> list[Taken]:
-    found = []
+    found: list[Taken] = []
     for drop in ready:
         memory.waiting.discard(drop.name)
         memory.signatures[drop.name] = drop.signature
@@ -149,19 +151,22 @@ def _take(workspace: Workspace, memory: _Memory, ready: Sequence[Drop]) -> list[
             content = inbox.content_of(drop)
             if memory.contents.get(drop.name) != content:
                 memory.contents[drop.name] = content
-                found.append(_ingest(workspace, drop))
+                found.append(
+                    _ingest(workspace, drop, {batch.batch_id for taken in found for batch in taken.batches})
+                )
         except MlcycleError as error:
             found.append(Taken(drop.name, "refused", why=error.message, hint=error.hint))
         except OSError as error:
-            found.append(Taken(drop.name, "refused", why=f"{drop.name} cannot be read: {error.strerror or error}"))
+            found.append(
+                Taken(drop.name, "refused", why=f"{drop.name} cannot be read: {error.strerror or error}")
+            )
     return _check(workspace, found) if any(taken.batches for taken in found) else found
 
 
-def _ingest(workspace: Workspace, drop: Drop) -> Taken:
-    batches = data.ingest(workspace, drop.path)
-    taken = tuple(records.as_taken(batch) for batch in batches)
-    fresh = any(batch.state == "arrived" for batch in batches)
-    return Taken(drop.name, "taken" if fresh else "known", taken)
+def _ingest(workspace: Workspace, drop: Drop, seen: Collection[str]) -> Taken:
+    batches = tuple(records.as_taken(batch) for batch in data.ingest(workspace, drop.path))
+    fresh = tuple(batch for batch in batches if batch.state == "arrived" and batch.batch_id not in seen)
+    return Taken(drop.name, "taken" if fresh else "known", fresh or batches)
 
 
 def _check(workspace: Workspace, found: Sequence[Taken]) -> list[Taken]:

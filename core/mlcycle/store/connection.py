@@ -37,7 +37,9 @@ __all__ = [
     "exclusive",
     "fetch",
     "held_here",
+    "honest",
     "plain",
+    "readable",
     "shared",
     "writable",
 ]
@@ -62,8 +64,16 @@ class DamagedWal(CouldNot):
 
 def writable(workspace: Workspace) -> bool:
     """Whether this process may write to the workspace's own folder, or make it."""
-    home = workspace.home
-    return os.access(home if home.exists() else workspace.root, os.W_OK)
+    if os.access(workspace.home, os.F_OK):
+        return os.access(workspace.home, os.W_OK)
+    return os.access(workspace.root, os.W_OK)
+
+
+def readable(path: Path) -> bool:
+    """Whether a file can be read, or is not there in a folder that can be."""
+    if os.access(path, os.R_OK):
+        return True
+    return not os.access(path, os.F_OK) and os.access(path.parent, os.X_OK) >= os.access(path.parent, os.F_OK)
 
 
 def held_here() -> str:
@@ -188,6 +198,25 @@ def _drop(instance: DuckDBPyConnection) -> None:
 def damaged(path: Path, text: str) -> WorkspaceError:
     """Return the error that says the main file cannot be read."""
     return WorkspaceError(f"{path} cannot be read: {text.splitlines()[0]}", hint=HINT_DAMAGED)
+
+
+@contextmanager
+def honest(path: Path) -> Iterator[None]:
+    """Say what has happened when a block's checksum does not hold or the disk is full, whoever meets it."""
+    import duckdb
+
+    try:
+        yield
+    except (duckdb.Error, OSError) as error:
+        text = str(error)
+        if "Corrupt database file" in text:
+            raise damaged(path, text) from error
+        if "No space left on device" in text or "Could not write file" in text:
+            raise CouldNot(
+                f"the store could not be written: {text.splitlines()[0]}",
+                hint="make room on the disk; nothing that was acknowledged is lost",
+            ) from error
+        raise
 
 
 def fetch(connection: DuckDBPyConnection, sql: str, params: Params = ()) -> list[dict[str, Any]]:

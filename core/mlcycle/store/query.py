@@ -9,12 +9,9 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from mlcycle.errors import UsageError
-from mlcycle.store.connection import damaged
 from mlcycle.store.migrate import views
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from duckdb import DuckDBPyConnection
 
 __all__ = ["DEADLINE_S", "run", "view_names"]
@@ -31,7 +28,7 @@ def view_names() -> list[str]:
 
 
 def run(
-    connection: DuckDBPyConnection, text: str, *, path: Path, deadline_s: float = DEADLINE_S
+    connection: DuckDBPyConnection, text: str, *, deadline_s: float = DEADLINE_S
 ) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Run a user's query on a connection that is closed afterwards.
 
@@ -65,7 +62,7 @@ def run(
         ) from error
     except duckdb.Error as error:
         if "Corrupt database file" in str(error):
-            raise damaged(path, str(error)) from error
+            raise
         raise _explained(str(error)) from error
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
+import os
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlcycle.errors import Busy, CouldNot, WorkspaceError
-from mlcycle.journal import SegmentWriter
+from mlcycle.store import writers
 from mlcycle.store.model import FoldReport, Health
 from mlcycle.store.rules import STREAMS
 from mlcycle.store.transaction import Transaction
@@ -30,11 +28,6 @@ Ask = Callable[[str], list[dict[str, Any]]]
 READ_WAIT_S = 10.0
 CHANGE_WAIT_S = 30.0
 FOLD_FIRST_WAIT_S = 0.2
-MOST_WRITERS = 64
-"""Segments that this process keeps open; beyond it the one used longest ago is closed."""
-
-_writers: OrderedDict[tuple[str, str], SegmentWriter] = OrderedDict()
-_writers_lock = threading.Lock()
 _inside = threading.local()
 
 
@@ -84,7 +77,7 @@ class Store:
             True once acknowledged: from then on no crash of this or another process loses them. False if
             they were refused, which has been said on stderr.
         """
-        return _writer(self._journal, stream).append(records, sync=sync)
+        return writers.writer(self._journal, stream).append(records, sync=sync)
 
     def read(self, sql: str, params: Params = ()) -> list[dict[str, Any]]:
         """Run one query over tables and public views; every acknowledged record is seen.
@@ -116,15 +109,20 @@ class Store:
         from mlcycle.store.connection import fetch
 
         with self._reading() as connection:
-            return self._told(lambda: fetch(connection, sql, params))
+            return fetch(connection, sql, params)
 
     @contextmanager
     def looking(self) -> Iterator[Ask]:
         """Ask several things of one state, the journal's tail included, and fold nothing: for doctor."""
-        from mlcycle.store.connection import fetch
+        from mlcycle.store.connection import fetch, honest
 
         with self._reading(fold_first=False) as connection:
-            yield lambda sql: self._told(lambda: fetch(connection, sql))
+
+            def ask(sql: str) -> list[dict[str, Any]]:
+                with honest(self.workspace.database):
+                    return fetch(connection, sql)
+
+            yield ask
 
     @contextmanager
     def transaction(self, action: str) -> Iterator[Transaction]:
@@ -211,7 +209,7 @@ class Store:
         from mlcycle.store.query import run
 
         with self._reading(alone=True) as connection:
-            return run(connection, query, path=self.workspace.database)
+            return run(connection, query)
 
     def health(self) -> Health:
         """Say how far the tables are behind the journal, and who holds the store. Folds nothing."""
@@ -222,13 +220,12 @@ class Store:
         there = segments(self.workspace.journal)
         done: dict[str, int] = {}
         row: dict[str, Any] = {}
-        if self.workspace.database.exists():
+        if os.access(self.workspace.database, os.F_OK):
             with contextlib.suppress(Busy), self._opened(FOLD_FIRST_WAIT_S) as connection:
                 done = offsets(connection)
                 row = _sums(connection)
         who = holder(self.workspace.home)
-        with _writers_lock:
-            refused = sum(writer.refused for (home, _), writer in _writers.items() if home == self._journal)
+        refused = writers.refused(self._journal)
         return Health(
             backlog_bytes=sum(max(0, one.size - done.get(one.name, 0)) for one in there),
             segments=len(there),
@@ -241,26 +238,14 @@ class Store:
         home, current = getattr(_inside, "current", None) or ("", None)
         return current if home == str(self.workspace.home) else None
 
-    def _told(self, ask: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
-        import duckdb
-
-        from mlcycle.store.connection import damaged
-
-        try:
-            return ask()
-        except duckdb.Error as error:
-            if "Corrupt database file" in str(error):
-                raise damaged(self.workspace.database, str(error)) from error
-            raise
-
     @contextmanager
     def _writing(self, timeout_s: float) -> Iterator[DuckDBPyConnection]:
-        from mlcycle.store.connection import close, exclusive, writable
+        from mlcycle.store.connection import close, exclusive, honest, writable
         from mlcycle.store.migrate import open_for_writing
 
         if not writable(self.workspace):
             raise WorkspaceError(f"{self.workspace.home} cannot be written")
-        with exclusive(self.workspace, timeout_s):
+        with exclusive(self.workspace, timeout_s), honest(self.workspace.database):
             connection = open_for_writing(self.workspace)
             try:
                 yield connection
@@ -271,7 +256,7 @@ class Store:
     def _reading(self, *, fold_first: bool = True, alone: bool = False) -> Iterator[DuckDBPyConnection]:
         from mlcycle.store.fold import pending
 
-        if fold_first and (not self.workspace.database.exists() or pending(self.workspace)):
+        if fold_first and (not os.access(self.workspace.database, os.F_OK) or pending(self.workspace)):
             # A full disk stops the fold, not the look: the tail is read instead.
             with contextlib.suppress(CouldNot):
                 self.fold()
@@ -281,10 +266,10 @@ class Store:
 
     @contextmanager
     def _opened(self, timeout_s: float, *, alone: bool = False) -> Iterator[DuckDBPyConnection]:
-        from mlcycle.store.connection import close, shared
+        from mlcycle.store.connection import close, honest, shared
 
         for again in (True, False):
-            with shared(self.workspace, timeout_s):
+            with shared(self.workspace, timeout_s), honest(self.workspace.database):
                 connection = self._connect_to_read(again=again, alone=alone)
                 if connection is not None:
                     try:
@@ -297,10 +282,12 @@ class Store:
                 pass
 
     def _connect_to_read(self, *, again: bool, alone: bool) -> DuckDBPyConnection | None:
-        from mlcycle.store.connection import DamagedWal, close, connect, writable
+        from mlcycle.store.connection import DamagedWal, close, connect, readable, writable
         from mlcycle.store.migrate import Outdated, check, lay_temporary_views, migrations
 
         path = self.workspace.database
+        if not readable(path):
+            raise WorkspaceError(f"{path} cannot be read: permission denied")
         if not path.exists():
             if again and writable(self.workspace):
                 return None
@@ -344,30 +331,6 @@ class Store:
         if streams:
             shadow(connection, streams)
             lay_temporary_views(connection)
-
-
-def _writer(journal: str, stream: str) -> SegmentWriter:
-    key = (journal, stream)
-    with _writers_lock:
-        writer = _writers.get(key)
-        if writer is None:
-            if stream not in STREAMS:
-                raise ValueError(f"no stream is called {stream!r}: {', '.join(STREAMS)}")
-            writer = _writers[key] = SegmentWriter(Path(journal), stream)
-            if len(_writers) > MOST_WRITERS:
-                _writers.popitem(last=False)[1].close()
-        _writers.move_to_end(key)
-        return writer
-
-
-def _close_writers() -> None:
-    with _writers_lock:
-        for writer in _writers.values():
-            writer.close()
-        _writers.clear()
-
-
-atexit.register(_close_writers)
 
 
 def _commit(connection: DuckDBPyConnection) -> None:

@@ -23,6 +23,7 @@ CREATE VIEW aliases AS SELECT model, alias, version, since FROM alias;
 CREATE VIEW decisions AS SELECT decision_id, kind, subject, outcome, reasons, evidence, decided_by, ts FROM decision;
 CREATE VIEW deployments AS SELECT deployment, model, version, kind, state, since, url, why FROM deployment;
 CREATE VIEW images AS SELECT model, version, tag, digest, bytes, built_at FROM image;
+-- features is a VARIANT: write features.age::DOUBLE. Without the cast a lone features.age is fine, but sums and means of it are rounded.
 CREATE VIEW predictions AS SELECT prediction_id, ts, as_of, deployment, model, version, entity, score, latency_ms, status, features FROM live_prediction;
 CREATE VIEW resources AS SELECT ts, deployment, cpu_pct, rss_mb FROM live_resource_sample;
 CREATE VIEW labels AS SELECT prediction_id, entity, as_of, value, known_at FROM label;

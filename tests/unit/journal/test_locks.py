@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -85,3 +86,24 @@ def test_a_writer_needs_its_lock(tmp_path: Path) -> None:
 def test_a_lock_file_that_is_gone_names_nobody(tmp_path: Path) -> None:
     assert holder(tmp_path) is None
     assert list(tmp_path.iterdir()) == []
+
+
+FORK = """
+import os, sys
+from pathlib import Path
+from mlcycle.journal.locks import Turnstile
+with Turnstile(Path(sys.argv[1]), shared=False, timeout_s=1):
+    child = os.fork()
+    if not child:
+        sys.stdin.read()
+        os._exit(0)
+with Turnstile(Path(sys.argv[1]), shared=False, timeout_s=0):
+    print("free", flush=True)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_child_forked_while_the_lock_was_held_does_not_keep_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", FORK, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None and parent.stdout.readline() == "free\n"

@@ -53,15 +53,33 @@ DESIGN = """
 requirements:
   - {id: ranking, role: data scientist, metric: auc, comparison: ">=", value: 0.7, phases: [gate, monitor, retrain]}
   - {id: speed, role: operations, metric: latency_p95, comparison: "<=", value: 50, phases: [gate, monitor]}
-  - {id: rounds, role: business, metric: contact_cost, comparison: "<=", value: 100, phases: [monitor], params: {top: 20, cost: 3}}
-  - {id: fresh, role: subject expert, metric: freshness, comparison: "<=", value: 3, phases: [monitor], params: {source: readings}}
+  - id: rounds
+    role: business
+    metric: contact_cost
+    comparison: "<="
+    value: 100
+    phases: [monitor]
+    params: {top: 20, cost: 3}
+  - id: fresh
+    role: subject expert
+    metric: freshness
+    comparison: "<="
+    value: 3
+    phases: [monitor]
+    params: {source: readings}
 """
 
 
 def make(root: Path, **files: str) -> Workspace:
     """Write the declarations (a keyword replaces a file) and an empty store."""
     root.mkdir(parents=True, exist_ok=True)
-    texts = {"mlcycle": "name: machines\n", "data": DATA, "features": FEATURES, "training": TRAINING, "design": DESIGN} | files
+    texts = {
+        "mlcycle": "name: machines\n",
+        "data": DATA,
+        "features": FEATURES,
+        "training": TRAINING,
+        "design": DESIGN,
+    } | files
     for name, text in texts.items():
         (root / f"{name}.yaml").write_text(text)
     workspace = Workspace(root)
@@ -69,10 +87,19 @@ def make(root: Path, **files: str) -> Workspace:
     return workspace
 
 
-def register(workspace: Workspace, version: int = 1, *, profiles: Sequence[Mapping[str, object]] = ()) -> None:
+def register(
+    workspace: Workspace, version: int = 1, *, profiles: Sequence[Mapping[str, object]] = ()
+) -> None:
     """Put a model version with its reference histograms into the store."""
     rows = [
-        {"model": "failures", "version": version, "rows": 0, "missing": 0, **profile, "edges": json.dumps(profile["edges"])}
+        {
+            "model": "failures",
+            "version": version,
+            "rows": 0,
+            "missing": 0,
+            **profile,
+            "edges": json.dumps(profile["edges"]),
+        }
         for profile in profiles
     ]
     with Store(workspace).transaction("test") as tx:
@@ -96,6 +123,23 @@ def register(workspace: Workspace, version: int = 1, *, profiles: Sequence[Mappi
             tx.insert("profile", rows)
 
 
+def record(model: str, entity: str, score: float, as_of: datetime) -> dict[str, object]:
+    """Return one answered prediction as the server journals it, without features."""
+    return {
+        "prediction_id": new_id(),
+        "ts": SERVED,
+        "as_of": as_of,
+        "deployment": "local",
+        "model": model,
+        "version": 1,
+        "entity": entity,
+        "score": score,
+        "latency_ms": 5.0,
+        "status": 200,
+        "features": {},
+    }
+
+
 def predict(
     workspace: Workspace,
     scores: Sequence[float],
@@ -109,17 +153,11 @@ def predict(
     status: int = 200,
 ) -> list[str]:
     """Serve predictions through the journal; returns their ids."""
-    ids = [new_id() for _ in scores]
     records = [
         {
-            "prediction_id": ids[number],
+            **record("failures", entities[number] if entities else str(number), score, as_of),
             "ts": served + timedelta(milliseconds=number),
-            "as_of": as_of,
-            "deployment": "local",
-            "model": "failures",
             "version": version,
-            "entity": entities[number] if entities else str(number),
-            "score": score,
             "latency_ms": latency_ms,
             "status": status,
             "features": dict(features[number]) if features else {},
@@ -127,13 +165,21 @@ def predict(
         for number, score in enumerate(scores)
     ]
     assert Store(workspace).append("prediction", records)
-    return ids
+    return [str(one["prediction_id"]) for one in records]
 
 
-def label(workspace: Workspace, ids: Sequence[str], values: Sequence[float], as_of: datetime = JANUARY) -> None:
+def label(
+    workspace: Workspace, ids: Sequence[str], values: Sequence[float], as_of: datetime = JANUARY
+) -> None:
     """Give predictions their labels without looking for them."""
     rows = [
-        {"prediction_id": one, "entity": str(number), "as_of": as_of, "value": value, "known_at": as_of + timedelta(days=30)}
+        {
+            "prediction_id": one,
+            "entity": str(number),
+            "as_of": as_of,
+            "value": value,
+            "known_at": as_of + timedelta(days=30),
+        }
         for number, (one, value) in enumerate(zip(ids, values, strict=True))
     ]
     with Store(workspace).transaction("test") as tx:

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tests.unit.monitor import product
 
 from mlcycle import clock, data, monitor, quality
 from mlcycle.store import Store
 from mlcycle.workspace import Workspace
-from tests.unit.monitor import product
 
 KNOWN = product.JANUARY + timedelta(days=30)
 
@@ -25,8 +25,13 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
     clock.set_now(None)
 
 
-def outcomes(workspace: Workspace, rows: Sequence[tuple[int, datetime, int | None]], name: str = "outcomes.csv") -> None:
-    lines = [f"{machine},{day},{'' if failed is None else failed},{day + timedelta(days=30)}" for machine, day, failed in rows]
+def outcomes(
+    workspace: Workspace, rows: Sequence[tuple[int, datetime, int | None]], name: str = "outcomes.csv"
+) -> None:
+    lines = [
+        f"{machine},{day},{'' if failed is None else failed},{day + timedelta(days=30)}"
+        for machine, day, failed in rows
+    ]
     path = workspace.root / "data" / name
     path.parent.mkdir(exist_ok=True)
     path.write_text("\n".join(["machine,day,failed,known", *lines]) + "\n")
@@ -48,7 +53,9 @@ def test_a_label_is_joined_once_its_target_is_known_and_not_before(workspace: Wo
     report = monitor.labels(workspace)
     assert report.new == 2
     assert kept(workspace) == [("1", 0.0, KNOWN), ("2", 1.0, KNOWN)]
-    assert [(one.as_of, one.predictions, one.labelled) for one in report.coverage] == [(product.JANUARY, 2, 2)]
+    assert [(one.as_of, one.predictions, one.labelled) for one in report.coverage] == [
+        (product.JANUARY, 2, 2)
+    ]
 
 
 def test_looking_again_adds_no_label_twice(workspace: Workspace) -> None:
@@ -92,7 +99,9 @@ def test_without_a_time_column_the_entity_alone_finds_its_label(tmp_path: Path) 
     clock.set_now(product.FEBRUARY)
     spine = "spine: {table: outcomes, key: [machine, day], target: failed}\n"
     own = "views: {own: {table: outcomes, timeless: true, features: {month: month(known)}}}\n"
-    workspace = product.make(tmp_path / "w", features=spine + own, training=product.TRAINING.replace("newest: 1", "fraction: 0.2"))
+    workspace = product.make(
+        tmp_path / "w", features=spine + own, training=product.TRAINING.replace("newest: 1", "fraction: 0.2")
+    )
     product.register(workspace)
     outcomes(workspace, [(1, product.JANUARY, 1)])
     product.predict(workspace, [0.4], entities=[f"1|{product.JANUARY}"], as_of=product.FEBRUARY)

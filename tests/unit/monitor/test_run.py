@@ -8,15 +8,21 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from tests.unit.monitor import product
 
 from mlcycle import clock, design, monitor
 from mlcycle.errors import NotFoundError
 from mlcycle.monitor import Line, WindowResult
 from mlcycle.store import Store
 from mlcycle.workspace import Workspace
-from tests.unit.monitor import product
 
-HEAT = {"subject": "heat_30d", "kind": "quantiles", "edges": [10.0, 20.0], "counts": [100, 100, 100], "rows": 300}
+HEAT = {
+    "subject": "heat_30d",
+    "kind": "quantiles",
+    "edges": [10.0, 20.0],
+    "counts": [100, 100, 100],
+    "rows": 300,
+}
 SITE = {"subject": "site", "kind": "values", "edges": ["a", "b"], "counts": [150, 150], "rows": 300}
 SCORE = {"subject": "score", "kind": "quantiles", "edges": [0.5], "counts": [150, 150], "rows": 300}
 
@@ -44,7 +50,9 @@ def watch_by(workspace: Workspace, monitor_yaml: str) -> None:
 
 def quiet(n: int = 60) -> tuple[list[float], list[dict[str, object]]]:
     """Return scores and features that look like the reference."""
-    return [(0.25, 0.75)[i % 2] for i in range(n)], [{"heat_30d": 5 + 10 * (i % 3), "site": "ab"[i % 2]} for i in range(n)]
+    return [(0.25, 0.75)[i % 2] for i in range(n)], [
+        {"heat_30d": 5 + 10 * (i % 3), "site": "ab"[i % 2]} for i in range(n)
+    ]
 
 
 def moved(n: int = 60) -> tuple[list[float], list[dict[str, object]]]:
@@ -52,7 +60,9 @@ def moved(n: int = 60) -> tuple[list[float], list[dict[str, object]]]:
     return [(0.25, 0.75)[i % 2] for i in range(n)], [{"heat_30d": 25, "site": "c"} for _ in range(n)]
 
 
-def serve(workspace: Workspace, rows: tuple[list[float], list[dict[str, object]]], **said: object) -> list[str]:
+def serve(
+    workspace: Workspace, rows: tuple[list[float], list[dict[str, object]]], **said: object
+) -> list[str]:
     return product.predict(workspace, rows[0], features=rows[1], **said)  # type: ignore[arg-type]
 
 
@@ -93,7 +103,9 @@ def test_exactly_the_features_that_moved_alert(workspace: Workspace) -> None:
 
 
 def test_drift_is_measured_against_the_version_that_predicted(workspace: Workspace) -> None:
-    product.register(workspace, 2, profiles=[{**HEAT, "counts": [0, 0, 300]}, {**SITE, "edges": ["c"], "counts": [300]}])
+    product.register(
+        workspace, 2, profiles=[{**HEAT, "counts": [0, 0, 300]}, {**SITE, "edges": ["c"], "counts": [300]}]
+    )
     serve(workspace, moved(), version=2)
     serve(workspace, moved(), version=1)
     by_version = {window.span.version: window.drifted() for window in monitor.run(workspace).windows}
@@ -127,7 +139,12 @@ def test_requirements_are_not_measured_before_labels_come(workspace: Workspace) 
     serve(workspace, quiet())
     window = judge_once(workspace)
     ranking = line(window, "auc", "ranking")
-    assert (ranking.verdict, ranking.value, ranking.limit, ranking.requirement_version) == ("not measured", None, 0.7, 1)
+    assert (ranking.verdict, ranking.value, ranking.limit, ranking.requirement_version) == (
+        "not measured",
+        None,
+        0.7,
+        1,
+    )
     assert line(window, "labels").verdict == "not measured"
 
 
@@ -139,7 +156,9 @@ def test_labels_make_the_window_judged_again_and_break_a_requirement(workspace: 
     (window,) = report.windows
     assert line(window, "auc", "ranking").value == 0.0
     assert window.broken() == ("ranking",)
-    assert [(alert.kind, alert.subject, alert.severity) for alert in report.opened] == [("requirement", "ranking", "critical")]
+    assert [(alert.kind, alert.subject, alert.severity) for alert in report.opened] == [
+        ("requirement", "ranking", "critical")
+    ]
 
 
 def test_requirements_that_hold_are_ok(workspace: Workspace) -> None:
@@ -147,7 +166,10 @@ def test_requirements_that_hold_are_ok(workspace: Workspace) -> None:
     product.label(workspace, ids, [float(i % 2) for i in range(60)])
     window = judge_once(workspace)
     assert line(window, "auc", "ranking").verdict == "ok"
-    assert (line(window, "contact_cost", "rounds").value, line(window, "contact_cost", "rounds").verdict) == (36.0, "ok")
+    assert (line(window, "contact_cost", "rounds").value, line(window, "contact_cost", "rounds").verdict) == (
+        36.0,
+        "ok",
+    )
     assert (line(window, "latency_p95", "speed").value, line(window, "latency_p95", "speed").n) == (5.0, 60)
 
 
@@ -218,7 +240,10 @@ def test_moments_that_nobody_said_are_taken_by_day(workspace: Workspace) -> None
         product.predict(workspace, scores[:1], features=features[:1], as_of=at, served=at)
     product.predict(workspace, scores, features=features, as_of=product.SERVED.replace(hour=0))
     windows = monitor.run(workspace).windows
-    assert sorted((window.predictions, window.span.start == window.span.end) for window in windows) == [(3, False), (3, True)]
+    assert sorted((window.predictions, window.span.start == window.span.end) for window in windows) == [
+        (3, False),
+        (3, True),
+    ]
 
 
 def test_days_can_be_the_windows(workspace: Workspace) -> None:
@@ -242,7 +267,12 @@ def test_resources_are_those_of_the_time_of_serving(workspace: Workspace) -> Non
     Store(workspace).append(
         "sys",
         [
-            {"ts": product.SERVED + timedelta(seconds=after), "deployment": "local", "cpu_pct": cpu, "rss_mb": rss}
+            {
+                "ts": product.SERVED + timedelta(seconds=after),
+                "deployment": "local",
+                "cpu_pct": cpu,
+                "rss_mb": rss,
+            }
             for after, cpu, rss in samples
         ],
     )
@@ -303,4 +333,10 @@ def test_the_panel_shows_the_newest_window_and_the_traffic_of_now(workspace: Wor
 
 def test_the_panel_of_an_empty_workspace_is_empty(workspace: Workspace) -> None:
     panel = monitor.panel(workspace)
-    assert (panel.window, panel.traffic.predictions, panel.traffic.last_at, panel.drift, panel.alerts) == (None, 0, None, (), ())
+    assert (panel.window, panel.traffic.predictions, panel.traffic.last_at, panel.drift, panel.alerts) == (
+        None,
+        0,
+        None,
+        (),
+        (),
+    )

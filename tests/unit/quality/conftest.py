@@ -30,14 +30,6 @@ class Shop(Product):
         data.ingest(self.workspace, path, source=name)
         return quality.check(self.workspace)
 
-    def judge(self, lines: str, **rule: Any) -> quality.CheckResult:
-        """Return what one rule, told as a check of accuracy, says about rows of id and amount."""
-        if not (self.root / "data.yaml").exists():
-            self.source()
-        self.checks(accuracy=[rule])
-        (report,) = self.deliver(f"id,amount\n{lines}")
-        return report.results[0]
-
     def clean(self, dataset: str = "things") -> list[dict[str, Any]]:
         """Return the clean rows."""
         with session(self.workspace) as engine:

@@ -57,7 +57,7 @@ kinds = st.one_of(
 )
 checks_of = st.lists(
     st.builds(
-        lambda kind, where, aside: Check(**kind, where=where, then="set_aside" if aside else None),  # type: ignore[arg-type]
+        lambda kind, where, aside: Check(**kind, where=where, then="set_aside" if aside else None),
         kinds,
         wheres,
         st.booleans(),

@@ -5,16 +5,25 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from mlcycle import clock, data, experiments, features, models, quality
-from mlcycle.workspace import Workspace
 from tests.unit.monitor import product
 
-MONTHS = [datetime(2025, month, 1) for month in (8, 9, 10, 11, 12)] + [datetime(2026, month, 1) for month in (1, 2, 3)]
+from mlcycle import clock, data, experiments, features, models, quality
+from mlcycle.workspace import Workspace
+
+MONTHS = [datetime(2025, month, 1) for month in (8, 9, 10, 11, 12)] + [
+    datetime(2026, month, 1) for month in (1, 2, 3)
+]
 JANUARY, FEBRUARY, MARCH = MONTHS[-3:]
 MACHINES = 80
 DESIGN = """
 requirements:
-  - {id: ranking, role: data scientist, metric: auc, comparison: ">=", value: 0.7, phases: [gate, monitor, retrain], owner: plant lead}
+  - id: ranking
+    role: data scientist
+    owner: plant lead
+    metric: auc
+    comparison: ">="
+    value: 0.7
+    phases: [gate, monitor, retrain]
 """
 
 

@@ -8,14 +8,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from tests.unit.monitor import product
+from tests.unit.retrain import plant
+from tests.unit.retrain.plant import FEBRUARY, JANUARY, MARCH
 
 from mlcycle import clock, data, experiments, features, models, monitor, quality, retrain
 from mlcycle.errors import MlcycleError, NotFoundError, NotMet, UsageError
 from mlcycle.store import Store
 from mlcycle.workspace import Workspace
-from tests.unit.monitor import product
-from tests.unit.retrain import plant
-from tests.unit.retrain.plant import FEBRUARY, JANUARY, MARCH
 
 KNOWN = timedelta(days=30)
 
@@ -98,7 +98,9 @@ def test_a_dropped_month_is_untrained_data_and_opens_a_trigger_once(workspace: W
     ]
     assert taken.trigger is not None
     assert taken.trigger.reason == "untrained data"
-    assert {batch["path"] for batch in taken.trigger.evidence["batches"]} == {batch.path for batch in taken.batches}
+    assert {batch["path"] for batch in taken.trigger.evidence["batches"]} == {
+        batch.path for batch in taken.batches
+    }
     assert [one.outcome for one in retrain.scan(workspace, settle_s=0)] == ["known"]
     assert len(retrain.status(workspace).triggers) == 1
     assert len(retrain.status(workspace).untrained) == 2
@@ -122,7 +124,9 @@ def test_without_a_champion_nothing_is_proposed_or_run(tmp_path: Path) -> None:
 def test_the_challenger_learns_the_champions_recipe_from_all_that_is_known(challenged: Workspace) -> None:
     (challenger,) = [one for one in models.list_versions(challenged) if "challenger" in one.aliases]
     assert challenger.version == 2
-    params = Store(challenged).read("SELECT key, value FROM params WHERE run_id = ?::UUID", [challenger.run_id])
+    params = Store(challenged).read(
+        "SELECT key, value FROM params WHERE run_id = ?::UUID", [challenger.run_id]
+    )
     said = {row["key"]: row["value"] for row in params}
     assert (said["fit_rows"], float(said["weight_newest"]), said["max_iter"]) == ("all", 20.0, "10")
 
@@ -147,7 +151,9 @@ def test_the_challenger_is_not_judged_before_newer_labels_are_known(challenged: 
     assert Store(challenged).read("SELECT * FROM decisions WHERE subject = 'failures:2'") == []
 
 
-def test_the_challenger_is_judged_on_the_newer_month_paired_with_the_champion_and_promoted(challenged: Workspace) -> None:
+def test_the_challenger_is_judged_on_the_newer_month_paired_with_the_champion_and_promoted(
+    challenged: Workspace,
+) -> None:
     clock.set_now(FEBRUARY + KNOWN)
     assert retrain.status(challenged).next == "mlcycle retrain judge"
     judged = retrain.judge(challenged)
@@ -180,7 +186,11 @@ def test_alerts_about_a_champion_that_was_replaced_ask_for_nothing(challenged: W
 
 def test_a_person_may_promote_the_challenger_and_the_reason_is_kept(challenged: Workspace) -> None:
     decision = retrain.decide(challenged, "approve", reason="the plant stands still otherwise")
-    assert (decision.kind, decision.outcome, decision.reasons) == ("retrain", "approved", ("the plant stands still otherwise",))
+    assert (decision.kind, decision.outcome, decision.reasons) == (
+        "retrain",
+        "approved",
+        ("the plant stands still otherwise",),
+    )
     champion = models.champion(challenged)
     assert champion is not None
     assert champion.version == 2
@@ -224,9 +234,18 @@ def test_a_run_that_fails_leaves_its_trigger_open(workspace: Workspace) -> None:
 
 def test_a_run_nobody_asked_for_is_by_hand(workspace: Workspace) -> None:
     report = retrain.run(workspace)
-    assert (report.trigger.reason, report.trigger.state, report.trigger.run_id) == ("by hand", "done", report.run_id)
+    assert (report.trigger.reason, report.trigger.state, report.trigger.run_id) == (
+        "by hand",
+        "done",
+        report.run_id,
+    )
     assert (report.rows, report.newest_rows, report.learnt_to) == (400, 80, plant.MONTHS[4])
-    assert (report.kind, report.weight_newest, report.champion, report.version) == ("boosted_trees", 20.0, 1, 2)
+    assert (report.kind, report.weight_newest, report.champion, report.version) == (
+        "boosted_trees",
+        20.0,
+        1,
+        2,
+    )
 
 
 def test_a_requirement_leads_to_its_decisions_windows_alerts_and_triggers(challenged: Workspace) -> None:
@@ -241,8 +260,15 @@ def test_a_prediction_leads_back_to_the_files_behind_it(challenged: Workspace) -
     ids = Store(challenged).read("SELECT prediction_id FROM predictions LIMIT 1")
     trace = retrain.trace(challenged, ids[0]["prediction_id"][-12:])
     kinds = [step.kind for _, step in trace.walk()]
-    assert kinds == ["prediction", "model version", "decision", "run", "training set"] + ["dataset version", "batch"] * 2
-    assert [step.name for _, step in trace.walk() if step.kind == "batch"] == ["data/outcomes.csv", "data/readings.csv"]
+    assert (
+        kinds
+        == ["prediction", "model version", "decision", "run", "training set"]
+        + ["dataset version", "batch"] * 2
+    )
+    assert [step.name for _, step in trace.walk() if step.kind == "batch"] == [
+        "data/outcomes.csv",
+        "data/readings.csv",
+    ]
     assert retrain.trace(challenged, "failures:2").start.kind == "model version"
 
 
@@ -261,7 +287,8 @@ def test_without_a_time_column_the_validation_share_judges(tmp_path: Path) -> No
         "views: {own: {table: parts, timeless: true, features: {hot: heat, loaded: load}}}\n",
         training="model: wear\ntask: regression\nsplit: {fraction: 0.3}\n"
         "models: {trees: {kind: boosted_trees, params: {max_iter: 20, min_samples_leaf: 5}}}\n",
-        design="requirements:\n  - {id: error, role: business, metric: rmse, comparison: '<=', value: 40, phases: [gate, monitor]}\n",
+        design="requirements:\n"
+        "  - {id: error, role: business, metric: rmse, comparison: '<=', value: 40, phases: [gate, monitor]}\n",
     )
     rows = [f"{i},{i * 37 % 101},{i * 61 % 97},{i * 37 % 101 + i * 61 % 97}" for i in range(300)]
     (workspace.root / "data").mkdir()

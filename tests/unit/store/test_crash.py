@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 from random import Random
 
-import pytest
-
 from mlcycle.store import Store
-from mlcycle.workspace import Workspace
 
 WRITE = """
 import sys, time
@@ -49,7 +45,7 @@ from mlcycle.store import Store
 from mlcycle.workspace import Workspace
 store = Store(Workspace(Path(sys.argv[1])))
 sys.stdin.readline()
-for i in range(8):
+for i in range(5):
     assert store.append("sys", [{"ts": "2026-01-01", "deployment": sys.argv[2]}])
     mine = store.read("SELECT count(*) AS n FROM resources WHERE deployment = ?", [sys.argv[2]])
     assert mine == [{"n": i + 1}], (i, mine)
@@ -61,12 +57,6 @@ print("fine", flush=True)
 """
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    (tmp_path / "mlcycle.yaml").write_text("name: test\n")
-    return Store.create(Workspace(tmp_path))
-
-
 def start(code: str, store: Store, name: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", code, str(store.workspace.root), name]
     return subprocess.Popen(
@@ -75,8 +65,12 @@ def start(code: str, store: Store, name: str) -> subprocess.Popen[str]:
 
 
 def kill(child: subprocess.Popen[str]) -> set[str]:
+    assert child.stdout is not None and child.stderr is not None and child.stdin is not None
     child.kill()
-    out, err = child.communicate()
+    out, err = child.stdout.read(), child.stderr.read()
+    child.wait()
+    for stream in (child.stdin, child.stdout, child.stderr):
+        stream.close()
     assert err == ""
     return {line for line in out.split("\n")[:-1] if line}
 
@@ -118,6 +112,6 @@ def test_processes_that_read_and_write_at_once_never_meet_a_lock_error(store: St
     for child in children:
         out, err = child.communicate()
         assert (out, err) == ("fine\n", "")
-    assert store.read("SELECT count(*) AS n FROM store.main.resource_sample") == [{"n": 24}]
-    assert store.read("SELECT count(DISTINCT key) AS n FROM meta WHERE key LIKE 'count%'") == [{"n": 24}]
+    assert store.read("SELECT count(*) AS n FROM store.main.resource_sample") == [{"n": 15}]
+    assert store.read("SELECT count(DISTINCT key) AS n FROM meta WHERE key LIKE 'count%'") == [{"n": 15}]
     assert store.health().segments == 0

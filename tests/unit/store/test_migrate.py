@@ -15,12 +15,6 @@ from mlcycle.store.migrate import Migration, migrations, open_for_writing, views
 from mlcycle.workspace import Workspace
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    (tmp_path / "mlcycle.yaml").write_text("name: test\n")
-    return Store.create(Workspace(tmp_path))
-
-
 def outside(store: Store, sql: str) -> list[tuple[object, ...]]:
     with duckdb.connect(str(store.workspace.database)) as connection:
         return connection.execute(sql).fetchall()

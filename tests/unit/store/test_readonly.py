@@ -3,6 +3,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,9 +42,18 @@ print([finding.level for finding in examine(store.workspace).findings])
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    (tmp_path / "mlcycle.yaml").write_text("name: test\n")
-    store = Store.create(Workspace(tmp_path))
+def root() -> Iterator[Path]:
+    # Not in pytest's own folder: that is closed to other users again whenever some pytest starts.
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        path.chmod(0o755)
+        yield path
+
+
+@pytest.fixture
+def store(root: Path) -> Store:
+    (root / "mlcycle.yaml").write_text("name: test\n")
+    store = Store.create(Workspace(root))
     record: dict[str, object] = {"run_id": new_id(), "key": "k", "step": 1, "ts": "2026-01-01", "value": 1}
     store.append("metric", [record])
     store.fold()
@@ -66,26 +77,26 @@ def check(lines: list[str]) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "setuid") or os.getuid() != 0, reason="only root can become another user")
-def test_another_user_who_may_only_read_sees_everything(store: Store, tmp_path: Path) -> None:
-    opened = [tmp_path, *tmp_path.parents[:-2]]
-    modes = [(path, path.stat().st_mode) for path in opened]
-    try:
-        for path in opened:
-            path.chmod(0o755)
-        for path in store.workspace.home.rglob("*"):
-            path.chmod(0o755 if path.is_dir() else 0o644)
-        store.workspace.home.chmod(0o755)
-        check(look(tmp_path, "nobody"))
-        for name in ("gate.lock", "store.lock"):  # not even the lock files can be opened
-            (store.workspace.home / name).chmod(0o600)
-        check(look(tmp_path, "nobody"))
-    finally:
-        for path, mode in modes:
-            path.chmod(mode)
+def test_another_user_who_may_only_read_sees_everything(store: Store, root: Path) -> None:
+    for path in (store.workspace.home, *store.workspace.home.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    check(look(root, "nobody"))
+    for name in ("gate.lock", "store.lock"):  # not even the lock files can be opened
+        (store.workspace.home / name).chmod(0o600)
+    check(look(root, "nobody"))
 
 
-def test_a_folder_mounted_read_only_is_read(store: Store, tmp_path: Path) -> None:
-    where = str(tmp_path)
+@pytest.mark.skipif(not hasattr(os, "setuid") or os.getuid() != 0, reason="only root can become another user")
+def test_a_folder_that_may_not_be_read_is_said_to_be_so(store: Store, root: Path) -> None:
+    for path in (store.workspace.home, *store.workspace.home.rglob("*")):
+        path.chmod(0o700)
+    command = [sys.executable, "-c", LOOK, str(root), "nobody"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert f"WorkspaceError: {store.workspace.database} cannot be read" in done.stderr
+
+
+def test_a_folder_mounted_read_only_is_read(store: Store, root: Path) -> None:
+    where = str(root)
     if os.name != "posix" or os.getuid() != 0:
         pytest.skip("only root can mount")
     bound = subprocess.run(["mount", "--bind", where, where], capture_output=True)
@@ -93,6 +104,6 @@ def test_a_folder_mounted_read_only_is_read(store: Store, tmp_path: Path) -> Non
         pytest.skip("mounting is not permitted here")
     try:
         subprocess.run(["mount", "-o", "remount,ro,bind", where], check=True)
-        check(look(tmp_path))
+        check(look(root))
     finally:
         subprocess.run(["umount", "-l", where], check=True)

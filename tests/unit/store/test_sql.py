@@ -107,7 +107,7 @@ def test_a_query_that_takes_too_long_is_ended(store: Store) -> None:
         store._opened(1.0, alone=True) as connection,
         pytest.raises(UsageError, match=r"longer than 0\.05 s"),
     ):
-        run(connection, endless, path=store.workspace.database, deadline_s=0.05)
+        run(connection, endless, deadline_s=0.05)
     assert store.sql("SELECT 1 AS a")[1] == [(1,)]
 
 

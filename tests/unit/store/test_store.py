@@ -27,11 +27,6 @@ def workspace(tmp_path: Path) -> Workspace:
     return Workspace(tmp_path)
 
 
-@pytest.fixture
-def store(workspace: Workspace) -> Store:
-    return Store.create(workspace)
-
-
 def metric(**facts: object) -> dict[str, object]:
     return {"run_id": new_id(), "key": "loss", "step": 0, "ts": NOON, "value": 1.0} | facts
 

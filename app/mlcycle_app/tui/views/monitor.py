@@ -63,17 +63,18 @@ class MonitorView(PhaseView):
 
     def _traffic(self, panel: Panel) -> None:
         traffic = panel.traffic
-        words = Text(no_wrap=True)
+        words = Text(no_wrap=True, overflow="ellipsis")
         if panel.deployment is None:
             words.append("no deployment: mlcycle deploy start", style="dim")
         elif traffic.predictions == 0:
             last = "never" if traffic.last_at is None else f"{age(traffic.last_at, self._wall())} ago"
             words.append(f"{panel.deployment}: idle, last prediction {last}", style="dim")
         else:
-            words.append(f"{traffic.predictions:,}", style="bold").append(f" predictions in {panel.minutes} min   ")
+            words.append(f"{traffic.predictions:,}", style="bold").append(f" in {panel.minutes} min   ")
             words.append(f"{traffic.errors:,} errors", style="bold red" if traffic.errors else "dim")
             for name, value in (("p50", traffic.p50), ("p95", traffic.p95), ("p99", traffic.p99)):
-                words.append(f"   {name} ", style="dim").append("-" if value is None else f"{value:.2f} ms")
+                words.append(f"   {name} ", style="dim").append("-" if value is None else f"{value:.2f}")
+            words.append(" ms", style="dim")
         words.append("\nCPU ", style="dim").append("-" if traffic.cpu_pct is None else f"{traffic.cpu_pct:.1f} % of one core")
         words.append("   memory ", style="dim").append("-" if traffic.rss_mb is None else f"{traffic.rss_mb:,.0f} MB")
         self.query_one("#traffic-words", Static).update(words)

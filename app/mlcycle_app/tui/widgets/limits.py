@@ -36,18 +36,20 @@ class _Lines(Static):
     def __init__(self, empty: str) -> None:
         super().__init__()
         self._empty = empty
-        self._limits: Sequence[Limit] = ()
+        self._limits: Sequence[Limit] | None = None
 
     def show(self, limits: Sequence[Limit]) -> None:
         self._limits = limits
         self.refresh(layout=True)
 
     def render(self) -> RenderResult:
+        if self._limits is None:
+            return Text("reading …", style="dim")
         if not self._limits:
             return Text(self._empty, style="dim")
         width = max(24, self.size.width)
         name = min(22, max(len(limit.name) for limit in self._limits))
-        bar = max(4, width - name - 34)
+        bar = max(4, width - name - 36)
         most = max((2 * (limit.limit or 0) for limit in self._limits), default=0)
         return Text("\n").join(_line(limit, name, bar, most) for limit in self._limits)
 
@@ -81,7 +83,7 @@ def _line(limit: Limit, name: int, width: int, most: float) -> Text:
     text.append(_bar(limit.value / top if top else 0.0, width), style=style)
     text.append(f" {_short(limit.value):>7}", style="bold")
     held = f"{limit.sign or 'limit'} {_short(limit.limit)}" if limit.limit is not None else ""
-    return text.append(f" {held:<11}", style="dim").append(f"n {limit.n:,}", style="dim")
+    return text.append(f" {held:<13}", style="dim").append(f"n {limit.n:,}", style="dim")
 
 
 def _bar(share: float, width: int) -> str:

@@ -1,0 +1,232 @@
+"""Windows over predictions: which must be judged, what is in them, and the alerts they open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache, partial
+from typing import Any
+
+from mlcycle import design
+from mlcycle.declare import Declarations, load
+from mlcycle.declare.model import Metric, Monitor
+from mlcycle.design import Requirement
+from mlcycle.monitor import bins, drift, freshness, measure, records
+from mlcycle.monitor.model import Alert, Line, MonitorReport, Profile, Span, WindowResult
+from mlcycle.monitor.scored import scored
+from mlcycle.store import Store, Transaction
+from mlcycle.workspace import Workspace
+
+__all__ = ["judge_windows"]
+
+SCORE = "score"
+DRIFT = ("psi", "missing_share")
+CONSECUTIVE = {"batch": 1, "day": 1, "hour": 2}
+"""Windows in a row that must cross a limit before an alert, unless declared."""
+
+
+@dataclass(frozen=True)
+class _Window:
+    span: Span
+    n: int
+    labelled: int
+    mean_score: float | None
+
+
+def judge_windows(workspace: Workspace, *, deployment: str | None, force: bool) -> MonitorReport:
+    """Judge windows; see `run`."""
+    declared, store = load(workspace), Store(workspace)
+    requirements = design.active(workspace, "monitor")
+    monitor = declared.monitor
+    kept = records.computed(store)
+    windows, due, references = [], [], {}
+    for row in records.spans(store, monitor.window, deployment):
+        span = Span(
+            row["deployment"], row["model"], row["version"], row["starts"], row["ends"], row["unsaid"]
+        )
+        windows.append(span)
+        version = (span.model, span.version)
+        if version not in references:
+            references[version] = records.profiles(store, *version)
+        window = _Window(span, row["n"], row["labelled"], row["mean_score"])
+        lines = kept.get((span.deployment, span.model, span.version, span.start, span.end))
+        if force or lines is None or not _current(window, lines, requirements, references[version], monitor):
+            due.append(window)
+    if not due:
+        return MonitorReport((), len(windows), (), 0)
+    ages = _ages(workspace, declared, requirements, [window.span.end for window in due])
+    judge = _Judge(workspace, declared, requirements, references, ages)
+    results, opened, closed = [], [], 0
+    for window in due:
+        # One short transaction a window: its reads share one opening of the store, and nobody waits for all of them.
+        with store.transaction("monitor run") as tx:
+            results.append(judge.window(window))
+            new, gone = _record(tx, results[-1], monitor)
+        opened += new
+        closed += gone
+    return MonitorReport(tuple(results), len(windows) - len(due), tuple(opened), closed)
+
+
+def _current(
+    window: _Window,
+    lines: dict[tuple[str, str | None], dict[str, Any]],
+    requirements: Sequence[Requirement],
+    profiles: Sequence[Profile],
+    monitor: Monitor,
+) -> bool:
+    counted, labels = lines.get(("predictions", None)), lines.get(("labels", None))
+    bound = {(r.requirement_id, r.version) for r in requirements}
+    held = {
+        (line["requirement_id"], line["requirement_version"])
+        for line in lines.values()
+        if line["requirement_id"]
+    }
+    limits = {subject: line["limit"] for (metric, subject), line in lines.items() if metric == "psi"}
+    return (
+        counted is not None
+        and labels is not None
+        and (counted["n"], labels["n"]) == (window.n, window.labelled)
+        and held == bound
+        and limits == {profile.subject: _limits(monitor, profile.subject).alert for profile in profiles}
+    )
+
+
+def _limits(monitor: Monitor, subject: str) -> Metric:
+    return monitor.subjects.get(subject, monitor.psi)
+
+
+def _ages(
+    workspace: Workspace, declared: Declarations, requirements: Sequence[Requirement], moments: list[datetime]
+) -> dict[tuple[str, datetime], tuple[float, int]]:
+    found = {}
+    for source in {str(r.params.get("source")) for r in requirements if r.metric == "freshness"}:
+        if source in declared.data.sources:
+            ages = freshness.ages(workspace, source, declared.data.sources[source], sorted(set(moments)))
+            found.update({(source, moment): age for moment, age in ages.items()})
+    return found
+
+
+class _Judge:
+    """Computes one window after the other from what all of them share."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        declared: Declarations,
+        requirements: Sequence[Requirement],
+        references: dict[tuple[str, int], list[Profile]],
+        ages: dict[tuple[str, datetime], tuple[float, int]],
+    ) -> None:
+        self._workspace, self._store = workspace, Store(workspace)
+        self._monitor = declared.monitor
+        self._task = declared.require_training().task
+        self._requirements, self._references, self._ages = requirements, references, ages
+
+    def window(self, window: _Window) -> WindowResult:
+        span = window.span
+        lines = [
+            Line("predictions", None, window.n, float(window.n), None, "ok"),
+            Line(
+                "labels",
+                None,
+                window.labelled,
+                window.labelled / window.n,
+                None,
+                "ok" if window.labelled else "not measured",
+            ),
+            Line("mean_score", None, window.n, window.mean_score, None, "ok"),
+        ]
+        traffic = records.traffic(self._store, span, measure.quantiles(self._requirements))
+        lines += _traffic_lines(
+            traffic, records.resources(self._store, span.deployment, traffic["first_at"], traffic["last_at"])
+        )
+        lines += self._drift(span)
+        lines += measure.lines(
+            self._requirements, self._facts(window, traffic), too_few=self._monitor.too_few
+        )
+        return WindowResult(span, window.n, window.labelled, tuple(lines))
+
+    def _facts(self, window: _Window, traffic: dict[str, Any]) -> measure.Facts:
+        return measure.Facts(
+            end=window.span.end,
+            predictions=window.n,
+            labelled=window.labelled,
+            # Several requirements look at the same rows.
+            scored=cache(partial(scored, self._workspace, window.span, self._task)),
+            latency=traffic["latency"],
+            timed=traffic["timed"],
+            ages=self._ages,
+        )
+
+    def _drift(self, span: Span) -> list[Line]:
+        profiles = self._references[span.model, span.version]
+        if not profiles:
+            return []
+        values = {p.subject: "score" if p.subject == SCORE else bins.feature_sql(p.subject) for p in profiles}
+        aggregates = [("rows", "count(*)")]
+        for number, profile in enumerate(profiles):
+            aggregates.append((f"bins_{number}", bins.count_sql(profile, values[profile.subject])))
+        found = records.histograms(self._store, span, aggregates)
+        lines: list[Line] = []
+        for number, profile in enumerate(profiles):
+            current = bins.counts(profile, found[f"bins_{number}"])
+            lines += self._subject(profile, current, found["rows"], tests=len(profiles))
+        return lines
+
+    def _subject(self, profile: Profile, current: list[int], rows: int, *, tests: int) -> list[Line]:
+        limits, too_few = _limits(self._monitor, profile.subject), self._monitor.too_few
+        moved = drift.judge(
+            bins.reference(profile), current, watch=limits.watch, alert=limits.alert, too_few=too_few
+        )
+        gone = drift.missing_test(
+            profile.missing, profile.rows, rows - moved.m, rows, tests=tests, too_few=too_few
+        )
+        return [
+            Line("psi", profile.subject, moved.m, moved.value, limits.alert, moved.verdict),
+            Line("missing_share", profile.subject, rows, gone.share, None, gone.verdict),
+        ]
+
+
+def _traffic_lines(traffic: dict[str, Any], sampled: dict[str, Any]) -> list[Line]:
+    lines = [Line("errors", None, traffic["n"], float(traffic["errors"]), None, "ok")]
+    numbers = [
+        (f"latency_p{percent}", traffic["timed"], value) for percent, value in traffic["latency"].items()
+    ]
+    numbers += [(name, sampled["n"], sampled[name]) for name in ("cpu_pct", "rss_mb")]
+    for name, n, value in numbers:
+        lines.append(Line(name, None, n, value, None, "not measured" if value is None else "ok"))
+    return lines
+
+
+def _record(tx: Transaction, result: WindowResult, monitor: Monitor) -> tuple[list[Alert], int]:
+    """Write a window and bring its alerts up to date; returns those opened, and how many were closed."""
+    in_a_row = monitor.consecutive or CONSECUTIVE[monitor.window]
+    span, opened, closed = result.span, [], 0
+    records.replace_window(tx, span, result.lines)
+    standing = records.standing(tx, span)
+    for line in result.lines:
+        if line.metric not in DRIFT and line.requirement_id is None:
+            continue
+        known = standing.get((line.metric, str(line.subject)))
+        if line.verdict == "alert" and known is not None:
+            records.update_alert(tx, known, line)
+        elif line.verdict == "alert" and _lasting(tx, span, line, in_a_row):
+            opened.append(
+                records.open_alert(tx, span, line, "requirement" if line.requirement_id else "drift")
+            )
+        elif line.verdict != "alert" and known is not None:
+            records.set_alert_state(tx, known, "closed")
+            closed += 1
+    what = f"window {span.deployment} {span.start} {span.model}:{span.version}"
+    tx.audit(
+        what, after={"predictions": result.predictions, "alerts opened": len(opened), "alerts closed": closed}
+    )
+    return opened, closed
+
+
+def _lasting(tx: Transaction, span: Span, line: Line, in_a_row: int) -> bool:
+    if in_a_row == 1:
+        return True
+    verdicts = records.verdicts_before(tx, span, line, in_a_row)
+    return len(verdicts) == in_a_row and set(verdicts) == {"alert"}
