@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -28,18 +29,18 @@ def connect() -> DockerClient:
     EngineError
         If none answers; says which of the usual reasons it is and what to do.
     """
+    where = os.environ.get("DOCKER_HOST") or DEFAULT_HOST
+    _knock(where)
     import docker
     from docker.errors import DockerException
     from requests.exceptions import RequestException
 
-    where = os.environ.get("DOCKER_HOST") or DEFAULT_HOST
     try:
         # Without a timeout a hanging engine is waited for a minute.
         client = docker.from_env(timeout=TIMEOUT_S)
         client.ping()
     except (DockerException, RequestException) as error:
-        why, hint = _reason(error, where)
-        raise EngineError(f"no container engine answers at {where}: {why}", hint=hint) from error
+        raise _no_engine(error, where) from error
     return client
 
 
@@ -70,6 +71,23 @@ def base_image(client: DockerClient, declared: str | None) -> str:
             hint="write base_image: IMAGE into deploy.yaml, an image with this Python that the engine already has",
         )
     return str(tags[0])
+
+
+def _knock(where: str) -> None:
+    """Try the socket itself first: most machines without an engine are told apart before a library is loaded."""
+    if not where.startswith("unix://") or not hasattr(socket, "AF_UNIX"):
+        return
+    with socket.socket(socket.AF_UNIX) as door:
+        door.settimeout(TIMEOUT_S)
+        try:
+            door.connect(where.removeprefix("unix://"))
+        except OSError as error:
+            raise _no_engine(error, where) from error
+
+
+def _no_engine(error: BaseException, where: str) -> EngineError:
+    why, hint = _reason(error, where)
+    return EngineError(f"no container engine answers at {where}: {why}", hint=hint)
 
 
 def _reason(error: BaseException, where: str) -> tuple[str, str]:

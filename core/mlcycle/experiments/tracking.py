@@ -97,7 +97,7 @@ class Run:
         UsageError
             If a key, a value or the step is none; nothing of the call is kept.
         """
-        now, place = wall().isoformat(), whole_step(step)  # as text: a third less time in the journal
+        now, place = wall().isoformat(), whole_step(step)
         records: list[dict[str, object]] = [
             {
                 "run_id": self.run_id,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import socket
 import subprocess
@@ -10,8 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import docker
 import pytest
-import requests
 from tests.unit.deploy.product import make
 from tests.unit.serving.packages import GOOD, binary
 
@@ -25,6 +26,7 @@ from mlcycle.workspace import Workspace
 
 if TYPE_CHECKING:
     from docker import DockerClient
+    from docker.models.containers import Container
 
 Product = Callable[..., Workspace]
 
@@ -174,7 +176,8 @@ def test_without_a_wheelhouse_the_reason_says_so(
 def client() -> Iterator[DockerClient]:
     """Return an engine's client; without an engine, a base image or wheels the test is skipped, or fails in CI."""
     try:
-        found = engine.connect()
+        engine.connect().close()
+        found = docker.from_env(timeout=60)
         engine.base_image(found, None)
     except EngineError as error:
         if os.environ.get("REQUIRE_CONTAINER_ENGINE") == "1":
@@ -204,26 +207,31 @@ def test_an_image_serves_as_nobody_on_a_read_only_root(client: DockerClient, tmp
     (row,) = Store(workspace).read("SELECT model, version, tag, digest FROM images")
     assert row == {"model": "machines", "version": 1, "tag": result.tag, "digest": result.digest}
     container = client.containers.create(
-        result.tag, ports={"8080/tcp": ("127.0.0.1", None)}, read_only=True, cap_drop=["ALL"], pids_limit=64
+        result.tag, ports={"8080/tcp": ("127.0.0.1", 0)}, read_only=True, cap_drop=["ALL"], pids_limit=64
     )
     try:
         container.start()
         said = next(iter(container.logs(stream=True, follow=True)))
         assert b'"url": "http://0.0.0.0:8080"' in said
-        container.reload()
-        port = container.ports["8080/tcp"][0]["HostPort"]
-        answer = requests.post(
-            f"http://127.0.0.1:{port}/invocations", json={"instances": [{"features": GOOD}]}, timeout=10
-        )
-        assert answer.json()["model"] == "machines"
-        with Connection(f"http://127.0.0.1:{port}") as connection:
+        url = published(container)
+        body = json.dumps({"instances": [{"features": GOOD}]}).encode()
+        with Connection(url) as connection:
             assert connection.get("/ping")[0] == 200
-        assert container.top()["Processes"][0][0] in {"65532", "nobody"}
+            status, answer = connection.post("/invocations", body)
+        assert (status, json.loads(answer)["model"]) == (200, "machines")
+        assert container.exec_run(["python3", "-c", "import os; print(os.getuid())"]).output == b"65532\n"
         container.stop(timeout=20)
         assert container.wait()["StatusCode"] == 0
     finally:
         container.remove(force=True)
         client.images.remove(result.tag, force=True)
+
+
+def published(container: Container) -> str:
+    container.reload()
+    port = container.ports["8080/tcp"]
+    assert port is not None
+    return f"http://127.0.0.1:{port[0]['HostPort']}"
 
 
 @pytest.mark.container
