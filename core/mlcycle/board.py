@@ -109,7 +109,9 @@ def _count(number: int, noun: str) -> str:
 
 def _design(facts: dict[str, Any]) -> PhaseState:
     if not facts["requirements"]:
-        return PhaseState(1, "Design", "none", "no requirement yet", None, "write one", "mlcycle design check")
+        return PhaseState(
+            1, "Design", "none", "no requirement yet", None, "write one", "mlcycle design check"
+        )
     says = f"{_count(facts['requirements'], 'requirement')} in {_count(facts['roles'], 'role')}"
     return PhaseState(1, "Design", "ok", says, facts["designed_at"], "", "mlcycle design list")
 
@@ -133,7 +135,13 @@ def _features(facts: dict[str, Any]) -> PhaseState:
     if not facts["training_rows"]:
         ready = facts["clean_rows"] and not facts["unchecked"]
         return PhaseState(
-            3, "Features", "none", "no training set yet", None, "build one" if ready else "", "mlcycle features build"
+            3,
+            "Features",
+            "none",
+            "no training set yet",
+            None,
+            "build one" if ready else "",
+            "mlcycle features build",
         )
     says = f"{_count(facts['features'], 'feature')}, training set of {facts['training_rows']:,} rows"
     return PhaseState(3, "Features", "ok", says, facts["built_at"], "", "mlcycle features list")
@@ -184,9 +192,17 @@ def _monitor(facts: dict[str, Any]) -> PhaseState:
 def _retrain(facts: dict[str, Any]) -> PhaseState:
     if facts["triggers"]:
         says = f"{_count(facts['triggers'], 'trigger')} open: {facts['trigger']}"
-        return PhaseState(7, "Retrain", "attention", says, facts["decided_at"], "retrain", "mlcycle retrain run")
+        return PhaseState(
+            7, "Retrain", "attention", says, facts["decided_at"], "retrain", "mlcycle retrain run"
+        )
     if facts["decision"] and facts["versions"] and facts["champion"]:
         return PhaseState(
-            7, "Retrain", "ok", f"last decision {facts['decision']}", facts["decided_at"], "", "mlcycle retrain status"
+            7,
+            "Retrain",
+            "ok",
+            f"last decision {facts['decision']}",
+            facts["decided_at"],
+            "",
+            "mlcycle retrain status",
         )
     return PhaseState(7, "Retrain", "none", "nothing asks for retraining", None, "", "mlcycle retrain status")

@@ -1,16 +1,16 @@
 """Every error a user can meet, with the exit code it ends a command with.
 
-    MlcycleError                    says what is wrong (message) and what to type next (hint)
-    ├── UsageError             2    the command cannot mean what was typed
-    │   ├── DeclarationError   2    a YAML file is wrong: file, line, column
-    │   └── NotFoundError      2    a name that nothing carries
-    ├── NotMet                 1    the answer is no: a check failed, a gate refused
-    ├── TrustError             2    the workspace brought code that nobody has trusted yet
-    └── CouldNot               3    the environment stands in the way
-        ├── WorkspaceError     3    no workspace, a newer one, or one in the wrong place
-        ├── Busy               3    another process holds the store longer than the deadline
-        ├── DataError          3    a file cannot be read as declared; the batch is refused whole
-        └── EngineError        3    a container engine, a server or a query engine said no
+MlcycleError                    says what is wrong (message) and what to type next (hint)
+├── UsageError             2    the command cannot mean what was typed
+│   ├── DeclarationError   2    a YAML file is wrong: file, line, column
+│   └── NotFoundError      2    a name that nothing carries
+├── NotMet                 1    the answer is no: a check failed, a gate refused
+├── TrustError             2    the workspace brought code that nobody has trusted yet
+└── CouldNot               3    the environment stands in the way
+    ├── WorkspaceError     3    no workspace, a newer one, or one in the wrong place
+    ├── Busy               3    another process holds the store longer than the deadline
+    ├── DataError          3    a file cannot be read as declared; the batch is refused whole
+    └── EngineError        3    a container engine, a server or a query engine said no
 """
 
 from __future__ import annotations

@@ -36,9 +36,7 @@ class Workspace:
             root = Path(named).expanduser().resolve()
             if not (root / MARKER).is_file():
                 what = "is not a workspace" if root.is_dir() else "does not exist"
-                raise WorkspaceError(
-                    f"{root} {what}: no {MARKER} in it", hint=f"mlcycle init {named}"
-                )
+                raise WorkspaceError(f"{root} {what}: no {MARKER} in it", hint=f"mlcycle init {named}")
             return cls(root)
         start = Path.cwd()
         for folder in (start, *start.parents):

@@ -123,7 +123,9 @@ def _write(stage: _Stage, seed: int) -> None:
     stage.document["seed"] = seed
     stage.document["sources"] = {}
     stage.meter.lap("sample")
-    stage.tell.learnt("sample", "five sources in four formats, 2025 on file; it is New Year's Day 2026 in the story")
+    stage.tell.learnt(
+        "sample", "five sources in four formats, 2025 on file; it is New Year's Day 2026 in the story"
+    )
 
 
 def _design(stage: _Stage) -> None:
@@ -142,7 +144,9 @@ def _data(stage: _Stage) -> None:
     _count(stage, "history", batches)
     stage.meter.lap("data")
     rows, malformed = sum(batch.rows for batch in batches), sum(batch.malformed for batch in batches)
-    stage.tell.learnt("data", f"{rows:,} rows in {len(batches)} batches; {malformed} lines no reader can parse, kept")
+    stage.tell.learnt(
+        "data", f"{rows:,} rows in {len(batches)} batches; {malformed} lines no reader can parse, kept"
+    )
 
 
 def _quality(stage: _Stage) -> None:
@@ -167,7 +171,11 @@ def _quality(stage: _Stage) -> None:
 def _features(stage: _Stage) -> None:
     stage.tell.begin("features", "builds what was known at each snapshot")
     made = features.build(stage.workspace)
-    stage.document["training"] = {"rows": made.rows, "train": made.train_rows, "validation": made.validation_rows}
+    stage.document["training"] = {
+        "rows": made.rows,
+        "train": made.train_rows,
+        "validation": made.validation_rows,
+    }
     features.build(stage.workspace, name="leaky", look_ahead="30d")
     found = features.lint(stage.workspace)
     stage.meter.lap("features")
@@ -186,7 +194,11 @@ def _experiments(stage: _Stage) -> None:
     stage.tell.begin("experiments", "fits the same on leaky features")
     leaky_set = features.find(stage.workspace, "leaky")
     [leaky] = experiments.train(
-        stage.workspace, models=["trees"], training_set_id=leaky_set.training_set_id, params=best.params, name="leaky"
+        stage.workspace,
+        models=["trees"],
+        training_set_id=leaky_set.training_set_id,
+        params=best.params,
+        name="leaky",
     )
     honest = _score(stage, leaky.package, _validation(stage), "auc")
     stage.document["auc"] = {
@@ -197,14 +209,17 @@ def _experiments(stage: _Stage) -> None:
         "leaky_served_honestly": honest,
     }
     version = models.register(stage.workspace, best.run_id)
-    stage.document["chosen"] = {key: best.params[key] for key in ("learning_rate", "max_leaf_nodes", "l2_regularization")}
+    stage.document["chosen"] = {
+        key: best.params[key] for key in ("learning_rate", "max_leaf_nodes", "l2_regularization")
+    }
     stage.meter.lap("experiments")
     stage.tell.learnt(
         "experiments",
         f"AUC: rule {rule.metrics['auc']:.3f}, linear {linear.metrics['auc']:.3f}, trees {best.metrics['auc']:.3f} -> {MODEL}:{version.version}",
     )
     stage.tell.learnt(
-        "experiments", f"the leak looks brilliant ({leaky.metrics['auc']:.3f}) and is worth {honest:.3f} when served honestly"
+        "experiments",
+        f"the leak looks brilliant ({leaky.metrics['auc']:.3f}) and is worth {honest:.3f} when served honestly",
     )
 
 
@@ -227,13 +242,17 @@ def _deploy(stage: _Stage) -> None:
         {"digest": image.digest} if image.built else {"why_not": image.why_not}
     )
     stage.meter.lap("image")
-    stage.tell.learnt("deploy", f"image {image.tag}: {image.digest}" if image.built else f"no image: {image.why_not}")
+    stage.tell.learnt(
+        "deploy", f"image {image.tag}: {image.digest}" if image.built else f"no image: {image.why_not}"
+    )
     stage.tell.begin("deploy", "starts the model server and scores December's subscribers")
     started = deploy.start(stage.workspace, lives_with_parent=True)
     scored = deploy.score(stage.workspace, as_of=NEW_YEAR)
     stage.document["scored"] = {"december": len(scored)}
     stage.meter.lap("deploy")
-    stage.tell.learnt("deploy", f"{started.deployment} answers on {started.url}; {len(scored):,} predictions journaled")
+    stage.tell.learnt(
+        "deploy", f"{started.deployment} answers on {started.url}; {len(scored):,} predictions journaled"
+    )
 
 
 def _quiet_month(stage: _Stage) -> None:
@@ -271,7 +290,8 @@ def _retrain(stage: _Stage) -> None:
     _watch_window(stage, "january")
     broken = stage.document["alerts"]["january"]["requirements"]
     stage.tell.learnt(
-        "monitor", f"January's labels: AUC {stage.document['auc']['january']:.3f}; broken: {', '.join(broken) or 'none'}"
+        "monitor",
+        f"January's labels: AUC {stage.document['auc']['january']:.3f}; broken: {', '.join(broken) or 'none'}",
     )
     trigger = retrain.propose(stage.workspace)
     report = retrain.run(stage.workspace)
@@ -292,9 +312,13 @@ def _prove(stage: _Stage) -> None:
     judged = retrain.judge(stage.workspace)
     stage.document["gates"].append(_gate_line(models.decision(stage.workspace, judged.decision_id)))
     stage.document["auc"]["retrained"] = judged.value
-    rows = experiments.rows_of(features.labelled(stage.workspace, MARCH_FIRST, MARCH_FIRST, known_by=FEBRUARY_KNOWN))
+    rows = experiments.rows_of(
+        features.labelled(stage.workspace, MARCH_FIRST, MARCH_FIRST, known_by=FEBRUARY_KNOWN)
+    )
     stage.document["value"] = {
-        name: _score(stage, models.show(stage.workspace, f"{MODEL}:{version}").sha256, rows, "value_at_20", VALUE)
+        name: _score(
+            stage, models.show(stage.workspace, f"{MODEL}:{version}").sha256, rows, "value_at_20", VALUE
+        )
         for name, version in (("february", judged.champion), ("retrained", judged.challenger))
     }
     deploy.swap(stage.workspace, lives_with_parent=True)
@@ -313,7 +337,10 @@ def _reckon(stage: _Stage) -> None:
         "SELECT count(*) AS n, quantile_cont(latency_ms, [0.5, 0.95, 0.99]) AS latency FROM predictions WHERE status = 200"
     )
     p50, p95, p99 = (round(value, 4) for value in served["latency"])
-    stage.document["serving"] = {"predictions": served["n"], "latency_ms": {"p50": p50, "p95": p95, "p99": p99}}
+    stage.document["serving"] = {
+        "predictions": served["n"],
+        "latency_ms": {"p50": p50, "p95": p95, "p99": p99},
+    }
     stage.meter.lap("reckon")
     stage.document["cpu_s"] = stage.meter.document()
 
@@ -362,7 +389,8 @@ def _watch_window(stage: _Stage, month: str) -> None:
     """Put what the monitor says of a month into the document."""
     moment = SNAPSHOTS[month]
     rows = Store(stage.workspace).read(
-        "SELECT metric, subject, value FROM windows WHERE \"end\" = ? AND (metric = 'psi' OR requirement_id = 'auc')", [moment]
+        "SELECT metric, subject, value FROM windows WHERE \"end\" = ? AND (metric = 'psi' OR requirement_id = 'auc')",
+        [moment],
     )
     distances = {row["subject"]: row["value"] for row in rows if row["metric"] == "psi"}
     stage.document.setdefault("psi", {})[month] = distances
@@ -382,12 +410,19 @@ def _validation(stage: _Stage) -> Any:
     return experiments.training_rows(stage.workspace)[1].of_split("validation")
 
 
-def _score(stage: _Stage, sha256: str | None, rows: Any, metric: str, params: dict[str, Any] | None = None) -> float:
+def _score(
+    stage: _Stage, sha256: str | None, rows: Any, metric: str, params: dict[str, Any] | None = None
+) -> float:
     """Score rows with a package offline and measure."""
     package = stage.workspace.artifact(str(sha256)).read_bytes()
     scores = experiments.evaluate(package, rows.columns)
     measured = experiments.metrics.score(
-        metric, scores.encode(rows.target), scores.values, task="binary", params=params or {}, times=rows.times
+        metric,
+        scores.encode(rows.target),
+        scores.values,
+        task="binary",
+        params=params or {},
+        times=rows.times,
     )
     return float(measured.value)
 

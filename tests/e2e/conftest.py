@@ -16,12 +16,19 @@ import pytest
 COMMAND = [sys.executable, "-m", "mlcycle_app"]
 
 
-def mlcycle(*words: str | Path, folder: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+def mlcycle(
+    *words: str | Path, folder: Path | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     place = ["-w", str(folder)] if folder else []
     variables = {name: value for name, value in os.environ.items() if not name.startswith("MLCYCLE_")}
     return subprocess.run(
-        [*COMMAND, *place, *map(str, words)], capture_output=True, text=True, env=variables | environment, timeout=300, check=False
+        [*COMMAND, *place, *map(str, words)],
+        capture_output=True,
+        text=True,
+        env=variables | environment,
+        timeout=300,
+        check=False,
     )
 
 

@@ -7,19 +7,22 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
 from tests.e2e.conftest import COMMAND, mlcycle
 
 pytestmark = pytest.mark.e2e
 
-TABLE = "id,size,colour,price\n" + "".join(f"{n},{n % 37},{'red' if n % 3 else 'blue'},{100 + 3 * (n % 37) + n * 7 % 31}\n" for n in range(200))
+TABLE = "id,size,colour,price\n" + "".join(
+    f"{n},{n % 37},{'red' if n % 3 else 'blue'},{100 + 3 * (n % 37) + n * 7 % 31}\n" for n in range(200)
+)
 
 
 @pytest.fixture
 def made(tmp_path: Path) -> Path:
     """A small workspace made from a file, not yet fed."""
     (tmp_path / "table.csv").write_text(TABLE, encoding="utf-8")
-    done = mlcycle("init", tmp_path / "shop", "--from", tmp_path / "table.csv", "--target", "price", "--key", "id")
+    done = mlcycle(
+        "init", tmp_path / "shop", "--from", tmp_path / "table.csv", "--target", "price", "--key", "id"
+    )
     assert done.returncode == 0, done.stderr
     return tmp_path / "shop"
 
@@ -40,7 +43,11 @@ def test_an_unknown_key_is_named_with_the_nearest_one(made: Path) -> None:
 def test_a_wrong_type_is_named_with_line_and_column(made: Path) -> None:
     change(made / "training.yaml", "seed: 0", "seed: soon")
     done = mlcycle("design", "check", folder=made)
-    line = next(n for n, text in enumerate((made / "training.yaml").read_text(encoding="utf-8").splitlines(), 1) if "seed: soon" in text)
+    line = next(
+        n
+        for n, text in enumerate((made / "training.yaml").read_text(encoding="utf-8").splitlines(), 1)
+        if "seed: soon" in text
+    )
     assert done.returncode == 2
     assert f"training.yaml:{line}:" in done.stderr and "soon" in done.stderr
 
@@ -101,7 +108,9 @@ def test_a_workspace_of_a_newer_version_is_refused_before_anything_is_written(ma
 
     database = made / ".mlcycle" / "store.duckdb"
     with duckdb.connect(str(database)) as connection:
-        connection.execute("INSERT INTO schema_version VALUES (9999, 'future', 'x', '99.0.0', now()::TIMESTAMP)")
+        connection.execute(
+            "INSERT INTO schema_version VALUES (9999, 'future', 'x', '99.0.0', now()::TIMESTAMP)"
+        )
     before = database.read_bytes()
     for words in (["status"], ["data", "ingest"], ["sql", "SELECT 1"]):
         done = mlcycle(*words, folder=made)
@@ -128,7 +137,10 @@ def test_in_a_read_only_folder_reading_works_and_writing_says_why_not(made: Path
     for words in (["status"], ["sql", "SELECT count(*) FROM batches"], ["data", "list"], ["doctor"]):
         done = read_only(made.parent, "-w", str(made), *words)
         assert done.returncode == 0, (words, done.stderr)
-    for words in (["data", "ingest"], ["design", "add", "more", "--role", "business", "--metric", "mae", "--value", "1"]):
+    for words in (
+        ["data", "ingest"],
+        ["design", "add", "more", "--role", "business", "--metric", "mae", "--value", "1"],
+    ):
         done = read_only(made.parent, "-w", str(made), *words)
         assert done.returncode == 3, (words, done.stdout, done.stderr)
         assert "write" in done.stderr or "ead-only" in done.stderr
@@ -139,7 +151,18 @@ def read_only(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run a command that sees a folder read-only: as root on a mount of its own, else with the folder's mode bits off."""
     if os.geteuid() == 0:
         mounted = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"'
-        command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", mounted, str(folder), *COMMAND, *words]
+        command = [
+            "unshare",
+            "--mount",
+            "--propagation",
+            "private",
+            "sh",
+            "-c",
+            mounted,
+            str(folder),
+            *COMMAND,
+            *words,
+        ]
         if subprocess.run([*command[:7], str(folder), "true"], capture_output=True, check=False).returncode:
             pytest.skip("root may not make a mount here, and mode bits do not stop root")
         return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)

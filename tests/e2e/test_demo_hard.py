@@ -12,7 +12,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-
 from tests.e2e.conftest import COMMAND, mlcycle
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -20,7 +19,12 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 def test_status_and_sql_in_a_loop_beside_the_demo_never_see_an_error(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
-    demo = subprocess.Popen([*COMMAND, "demo", "--headless", "--json", "--dir", str(folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    demo = subprocess.Popen(
+        [*COMMAND, "demo", "--headless", "--json", "--dir", str(folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     complaints: list[str] = []
     looks = 0
     while demo.poll() is None:
@@ -50,7 +54,10 @@ MOMENTS = {
 def test_after_kill_9_doctor_mends_and_is_then_content(tmp_path: Path, moment: str) -> None:
     folder = tmp_path / "demo"
     demo = subprocess.Popen(
-        [*COMMAND, "demo", "--headless", "--json", "--dir", str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        [*COMMAND, "demo", "--headless", "--json", "--dir", str(folder)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     wait_for_rows(folder, MOMENTS[moment], demo)
     children = psutil.Process(demo.pid).children(recursive=True)

@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import pytest
+from tests.e2e.conftest import Played
 
 from mlcycle_sample import expected
-from tests.e2e.conftest import Played
 
 pytestmark = pytest.mark.e2e
 
-KEYS = {"seed", "sources", "quality", "training", "scored", "auc", "value", "gates", "psi", "alerts", "aliases", "serving", "image", "cpu_s"}
+KEYS = {
+    "seed",
+    "sources",
+    "quality",
+    "training",
+    "scored",
+    "auc",
+    "value",
+    "gates",
+    "psi",
+    "alerts",
+    "aliases",
+    "serving",
+    "image",
+    "cpu_s",
+}
 GATE_IDS = {"auc", "recall_at_20", "region_gap", "latency_p95", "contact_budget"}
 
 
 def test_the_document_has_the_agreed_keys(played: Played) -> None:
-    assert KEYS <= set(played.document)
+    assert set(played.document) >= KEYS
 
 
 def test_rows_are_counted_as_a_reader_finds_them(played: Played) -> None:
@@ -60,7 +75,9 @@ def test_distances_agree_with_the_reference(played: Played, month: str) -> None:
 
 
 def test_the_features_served_in_december_add_up(played: Played) -> None:
-    [row] = played.ask("SELECT sum(features.sessions_30d::DOUBLE)::BIGINT AS total FROM predictions WHERE as_of = '2026-01-01'")
+    [row] = played.ask(
+        "SELECT sum(features.sessions_30d::DOUBLE)::BIGINT AS total FROM predictions WHERE as_of = '2026-01-01'"
+    )
     assert row["total"] == expected.SUM_SESSIONS_30D["december"]
 
 
@@ -99,10 +116,15 @@ def test_an_image_was_built_or_the_reason_is_plain(played: Played) -> None:
 
 def test_the_whole_story_stays_in_its_budget_of_cpu(played: Played) -> None:
     cpu = played.document["cpu_s"]
-    assert cpu["total"] == pytest.approx(sum(value for name, value in cpu.items() if name != "total"), rel=0.05)
+    assert cpu["total"] == pytest.approx(
+        sum(value for name, value in cpu.items() if name != "total"), rel=0.05
+    )
     print(f"demo: {cpu['total']:.1f} CPU s of 60")  # held in benchmarks/, as a busy machine stretches it
 
 
 def test_nothing_is_left_running(played: Played) -> None:
-    assert played.ask("SELECT count(*) AS n FROM deployments WHERE state IN ('running', 'starting')")[0]["n"] == 0
+    assert (
+        played.ask("SELECT count(*) AS n FROM deployments WHERE state IN ('running', 'starting')")[0]["n"]
+        == 0
+    )
     assert played.ask("SELECT count(*) AS n FROM runs WHERE status = 'running'")[0]["n"] == 0

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-
 from tests.e2e.conftest import Played, play
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -41,7 +40,9 @@ def test_batches_in_the_store_equal_the_manifest(other: Played, manifest: dict[s
     assert {row["source"]: row["rows"] for row in history} == {
         name: manifest["history"][name] for name in ("customers", "labels", "payments", "sessions", "tickets")
     }
-    assert {row["source"]: row["set_aside"] for row in history if row["set_aside"]} == manifest["history"]["quarantined"]
+    assert {row["source"]: row["set_aside"] for row in history if row["set_aside"]} == manifest["history"][
+        "quarantined"
+    ]
 
 
 @pytest.mark.parametrize("month", MOMENTS)
@@ -51,20 +52,31 @@ def test_auc_recomputed_from_predictions_and_labels_equals_the_document(other: P
             WHERE p.as_of = '{MOMENTS[month]}' AND p.status = 200"""
     )
     assert len(rows) == other.document["scored"][month]
-    assert auc([row["value"] for row in rows], [row["score"] for row in rows]) == pytest.approx(other.document["auc"][month], abs=1e-6)
+    assert auc([row["value"] for row in rows], [row["score"] for row in rows]) == pytest.approx(
+        other.document["auc"][month], abs=1e-6
+    )
 
 
 @pytest.mark.parametrize("month", ["december", "january"])
 def test_alerts_in_the_store_equal_the_document(other: Played, month: str) -> None:
-    rows = other.ask(f"SELECT kind, subject FROM alerts WHERE window_start = '{MOMENTS[month]}' ORDER BY subject")
+    rows = other.ask(
+        f"SELECT kind, subject FROM alerts WHERE window_start = '{MOMENTS[month]}' ORDER BY subject"
+    )
     document = other.document["alerts"][month]
     assert [row["subject"] for row in rows if row["kind"] == "drift"] == sorted(document["drift"])
-    assert [row["subject"] for row in rows if row["kind"] == "requirement"] == sorted(document["requirements"])
+    assert [row["subject"] for row in rows if row["kind"] == "requirement"] == sorted(
+        document["requirements"]
+    )
 
 
 def test_decisions_in_the_store_equal_the_document(other: Played) -> None:
-    rows = other.ask("SELECT kind, subject, outcome FROM decisions WHERE kind IN ('gate', 'what-if') ORDER BY ts, decision_id")
-    told = [(gate["kind"], f"{gate['model']}:{gate['version']}", gate["outcome"]) for gate in other.document["gates"]]
+    rows = other.ask(
+        "SELECT kind, subject, outcome FROM decisions WHERE kind IN ('gate', 'what-if') ORDER BY ts, decision_id"
+    )
+    told = [
+        (gate["kind"], f"{gate['model']}:{gate['version']}", gate["outcome"])
+        for gate in other.document["gates"]
+    ]
     assert [(row["kind"], row["subject"], row["outcome"]) for row in rows] == told
 
 

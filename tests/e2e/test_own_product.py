@@ -8,7 +8,6 @@ import random
 from pathlib import Path
 
 import pytest
-
 from tests.e2e.conftest import mlcycle
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -28,11 +27,13 @@ def whole_way(folder: Path, file: Path, *, more: Path, model_metric: str) -> Non
     ok(folder, "features", "build")
     ok(folder, "features", "lint")
     ok(folder, "train")
-    best = json.loads(ok(folder, "sweep", "--json"))
-    assert best
-    run = json.loads(ok(folder, "runs", "best", "--json"))
-    assert run
-    ok(folder, "models", "register", best["run_id"])
+    sweep = json.loads(ok(folder, "sweep", "--json"))
+    assert (
+        sweep["best"]["metrics"][sweep["metric"]]
+        == json.loads(ok(folder, "runs", "best", "--json"))["metrics"][sweep["metric"]]
+    )
+    registered = json.loads(ok(folder, "models", "register", "--json"))
+    assert (registered["version"], registered["run_id"]) == (1, sweep["best"]["run_id"])
     ok(folder, "models", "promote")
     image = mlcycle("images", "build", "--json", folder=folder)
     told = json.loads(image.stdout)
@@ -47,7 +48,11 @@ def whole_way(folder: Path, file: Path, *, more: Path, model_metric: str) -> Non
         (folder / "inbox" / file.name).write_bytes(more.read_bytes())
         taken = json.loads(ok(folder, "watch", "--once", "--json"))
         assert taken
-        [trigger] = [row for row in json.loads(ok(folder, "sql", "--json", "SELECT * FROM triggers")) if row["state"] == "open"]
+        [trigger] = [
+            row
+            for row in json.loads(ok(folder, "sql", "--json", "SELECT * FROM triggers"))
+            if row["state"] == "open"
+        ]
         assert trigger["reason"] == "untrained data"
         ok(folder, "retrain", "run")
         judged = mlcycle("retrain", "judge", "--json", folder=folder)
@@ -60,7 +65,9 @@ def whole_way(folder: Path, file: Path, *, more: Path, model_metric: str) -> Non
     phases = json.loads(ok(folder, "status", "--json"))["phases"]
     assert {phase["phase"]: phase["state"] for phase in phases}["Data"] == "ok"
     assert mlcycle("doctor", folder=folder).returncode == 0
-    rows = json.loads(ok(folder, "sql", "--json", f"SELECT count(*) AS n FROM latest_metrics WHERE key = '{model_metric}'"))
+    rows = json.loads(
+        ok(folder, "sql", "--json", f"SELECT count(*) AS n FROM latest_metrics WHERE key = '{model_metric}'")
+    )
     assert rows[0]["n"] >= 2
 
 
@@ -83,7 +90,9 @@ def test_a_table_of_three_classes_goes_through_every_phase(tmp_path: Path) -> No
 def test_a_binary_table_with_a_time_column_goes_through_every_phase(tmp_path: Path) -> None:
     file = write_visits(tmp_path / "visits.csv", seed=1, first=1, days=20)
     more = write_visits(tmp_path / "more.csv", seed=2, first=21, days=6)
-    done = mlcycle("init", tmp_path / "visits", "--from", file, "--target", "bought", "--time", "day", "--key", "visitor")
+    done = mlcycle(
+        "init", tmp_path / "visits", "--from", file, "--target", "bought", "--time", "day", "--key", "visitor"
+    )
     assert done.returncode == 0, done.stderr
     whole_way(tmp_path / "visits", file, more=more, model_metric="auc")
 
@@ -97,9 +106,25 @@ def write_flats(path: Path, *, seed: int, first: int, rows: int) -> Path:
         for n in range(first, first + rows):
             size, rooms = chance.uniform(20, 140), chance.randint(1, 6)
             district = chance.choice(["Harbour", "Old Town", "Hill"])
-            rent = 200 + 9 * size + 40 * rooms + {"Harbour": 150, "Old Town": 60, "Hill": 0}[district] + chance.gauss(0, 40)
+            rent = (
+                200
+                + 9 * size
+                + 40 * rooms
+                + {"Harbour": 150, "Old Town": 60, "Hill": 0}[district]
+                + chance.gauss(0, 40)
+            )
             demand = "high" if rent < 750 else "normal" if rent < 1200 else "low"
-            writer.writerow([n, round(size, 1), rooms if n % 17 else "", district, chance.random() < 0.4, round(rent, 2), demand])
+            writer.writerow(
+                [
+                    n,
+                    round(size, 1),
+                    rooms if n % 17 else "",
+                    district,
+                    chance.random() < 0.4,
+                    round(rent, 2),
+                    demand,
+                ]
+            )
     return path
 
 
@@ -114,5 +139,13 @@ def write_visits(path: Path, *, seed: int, first: int, days: int) -> Path:
                 pages = chance.randint(1, 20)
                 origin = chance.choice(["mail", "search", "friend"])
                 likely = pages / 25 + (0.2 if origin == "friend" else 0)
-                writer.writerow([f"v{visitor}", f"2026-{1 + (day - 1) // 28:02d}-{1 + (day - 1) % 28:02d}", pages, origin, int(chance.random() < likely)])
+                writer.writerow(
+                    [
+                        f"v{visitor}",
+                        f"2026-{1 + (day - 1) // 28:02d}-{1 + (day - 1) % 28:02d}",
+                        pages,
+                        origin,
+                        int(chance.random() < likely),
+                    ]
+                )
     return path

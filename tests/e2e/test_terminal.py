@@ -16,7 +16,6 @@ from contextlib import contextmanager
 
 import pyte
 import pytest
-
 from tests.e2e.conftest import COMMAND, Played
 
 pytestmark = pytest.mark.e2e
@@ -33,8 +32,20 @@ class Terminal:
         self.raw = b""
         primary, secondary = pty.openpty()
         fcntl.ioctl(secondary, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-        environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", "TEXTUAL_ANIMATIONS": "none"}
-        self.process = subprocess.Popen(command, stdin=secondary, stdout=secondary, stderr=secondary, env=environment, start_new_session=True)
+        environment = {
+            **os.environ,
+            "TERM": "xterm-256color",
+            "COLORTERM": "truecolor",
+            "TEXTUAL_ANIMATIONS": "none",
+        }
+        self.process = subprocess.Popen(
+            command,
+            stdin=secondary,
+            stdout=secondary,
+            stderr=secondary,
+            env=environment,
+            start_new_session=True,
+        )
         os.close(secondary)
         self._primary = primary
 
@@ -104,7 +115,16 @@ def test_every_screen_opens_by_its_number_and_q_gives_the_terminal_back(played: 
     with terminal("-w", str(played.folder)) as shown:
         shown.wait_for("next action")
         shown.wait_for("Retrain")
-        for key, words in (("1", "requirements"), ("2", "checks"), ("3", "training sets"), ("4", "runs"), ("5", "model versions"), ("6", "drift"), ("7", "triggers"), ("0", "lifecycle")):
+        for key, words in (
+            ("1", "requirements"),
+            ("2", "checks"),
+            ("3", "training sets"),
+            ("4", "runs"),
+            ("5", "model versions"),
+            ("6", "drift"),
+            ("7", "triggers"),
+            ("0", "lifecycle"),
+        ):
             shown.type(key)
             shown.wait_for(words)
         shown.type("?")
@@ -140,6 +160,13 @@ def test_a_signal_ends_it_with_the_terminal_restored(played: Played, number: int
 
 def test_without_a_workspace_it_says_how_to_begin(tmp_path_factory: pytest.TempPathFactory) -> None:
     empty = tmp_path_factory.mktemp("empty")
-    done = subprocess.run(COMMAND, cwd=empty, capture_output=True, text=True, check=False, env={**os.environ, "MLCYCLE_WORKSPACE": ""})
+    done = subprocess.run(
+        COMMAND,
+        cwd=empty,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "MLCYCLE_WORKSPACE": ""},
+    )
     assert done.returncode == 0
     assert "mlcycle demo" in done.stdout and "mlcycle init" in done.stdout

@@ -11,7 +11,15 @@ from mlcycle_app.cli.output import Answer, say
 from mlcycle_app.gateway import Gateway
 from mlcycle_app.tables import TABLES
 
-__all__ = ["data_ingest", "data_list", "data_profile", "data_versions", "quality_check", "quality_history", "quality_quarantine"]
+__all__ = [
+    "data_ingest",
+    "data_list",
+    "data_profile",
+    "data_versions",
+    "quality_check",
+    "quality_history",
+    "quality_quarantine",
+]
 
 BATCH = ("source", "rows", "malformed", "state", "batch_id", "path")
 
@@ -21,7 +29,9 @@ BATCH = ("source", "rows", "malformed", "state", "batch_id", "path")
 @click.option("--source", help="Which source the file is, when its name does not say so.")
 def data_ingest(gateway: Gateway, path: Path | None, source: str | None) -> Answer:
     """Take in a batch: a file, a folder with files of the declared names, or the declared paths."""
-    return Answer(gateway.do("data.ingest", path, source=source), BATCH, empty="no declared source has a file there")
+    return Answer(
+        gateway.do("data.ingest", path, source=source), BATCH, empty="no declared source has a file there"
+    )
 
 
 @command
@@ -58,7 +68,9 @@ def quality_check(gateway: Gateway, dataset: str | None, strict: bool) -> Answer
                 "considered": result.considered, "bad_rows": result.bad_rows, "surplus": result.surplus, "observed": result.observed,
             })  # fmt: skip
         score = "not measured" if report.score is None else f"{report.score:.1f}"
-        say(f"{report.dataset}: {report.verdict}, score {score}, {report.set_aside:,} rows set aside, {report.mended:,} mended")
+        say(
+            f"{report.dataset}: {report.verdict}, score {score}, {report.set_aside:,} rows set aside, {report.mended:,} mended"
+        )
     code = 1 if any(report.verdict in bad for report in reports) else 0
     return Answer(rows, empty="nothing has arrived since the last check", code=code)
 
@@ -76,5 +88,7 @@ def quality_history(gateway: Gateway, check: str | None) -> Answer:
 def quality_quarantine(gateway: Gateway, dataset: str | None) -> Answer:
     """Show the rows set aside, with the reason."""
     return Answer(
-        gateway.do("quality.quarantine", dataset), ("dataset", "row_key", "reason", "row_number", "batch_id"), empty=TABLES["quarantine"].empty
+        gateway.do("quality.quarantine", dataset),
+        ("dataset", "row_key", "reason", "row_number", "batch_id"),
+        empty=TABLES["quarantine"].empty,
     )

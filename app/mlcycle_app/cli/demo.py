@@ -17,7 +17,14 @@ __all__ = ["demo"]
 
 
 @click.command()
-@click.option("--dir", "folder", type=click.Path(path_type=Path), default=Path("mlcycle-demo"), show_default=True, help="The workspace to make.")
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=Path("mlcycle-demo"),
+    show_default=True,
+    help="The workspace to make.",
+)
 @click.option("--seed", type=int, default=None, help="Another seed: the same story with other numbers.")
 @click.option("--headless", is_flag=True, help="End when the story ends: no UI, nothing left running.")
 @click.option("--json", "as_json", is_flag=True, help="Print what came out as one JSON document.")
@@ -26,20 +33,26 @@ def demo(context: click.Context, folder: Path, seed: int | None, headless: bool,
     """Take the sample product once round the whole cycle: design, data, quality, features, experiments, gate, deployment,
     live predictions, drift, retraining, promotion. Offline, on real files, in about a minute.
     """
-    from mlcycle_sample.story import play  # the one place that knows the sample: it is a third party to core and app
+    from mlcycle_sample.story import (
+        play,  # the one place that knows the sample: it is a third party to core and app
+    )
 
     window = not headless and not as_json and sys.stdin.isatty() and sys.stdout.isatty()
-    with _teller(quiet=as_json) as teller:
-        with play(folder, seed=seed, tell=teller, keep_serving=window) as outcome:
-            if as_json:
-                print(json.dumps(plain(outcome.document), ensure_ascii=False))
-            else:
-                say(f"\nThe workspace is {folder}/. Look round: mlcycle -w {folder} status   or just: mlcycle -w {folder}")
-            if window:
-                from mlcycle_app.tui.start import open_ui
+    with (
+        _teller(quiet=as_json) as teller,
+        play(folder, seed=seed, tell=teller, keep_serving=window) as outcome,
+    ):
+        if as_json:
+            print(json.dumps(plain(outcome.document), ensure_ascii=False))
+        else:
+            say(
+                f"\nThe workspace is {folder}/. Look round: mlcycle -w {folder} status   or just: mlcycle -w {folder}"
+            )
+        if window:
+            from mlcycle_app.tui.start import open_ui
 
-                teller.close()
-                context.exit(open_ui(str(folder), outcome.now.isoformat()))
+            teller.close()
+            context.exit(open_ui(str(folder), outcome.now.isoformat()))
 
 
 class _Teller:
@@ -101,11 +114,26 @@ def _teller(*, quiet: bool) -> Iterator[_Teller | _Silence]:
         yield _Silence()
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+    )
 
     console = Console(stderr=True)
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn())
-    progress = Progress(*columns, console=console, transient=True, refresh_per_second=4, disable=not console.is_terminal)
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    progress = Progress(
+        *columns, console=console, transient=True, refresh_per_second=4, disable=not console.is_terminal
+    )
     progress.start()
     teller = _Teller(progress)
     try:

@@ -25,15 +25,20 @@ def models_list(gateway: Gateway) -> Answer:
 
 
 @command
-@click.argument("run")
-def models_register(gateway: Gateway, run: str) -> Answer:
-    """Make a run's model the next version in the registry."""
+@click.argument("run", required=False)
+def models_register(gateway: Gateway, run: str | None) -> Answer:
+    """Make a run's model the next version in the registry; the newest sweep's winner unless named."""
     return Answer(gateway.do("models.register", run))
 
 
 @command
 @click.argument("model", required=False)
-@click.option("--what-if", multiple=True, metavar="auc=0.90", help="Ask with another limit; leaves a what-if decision and no requirement.")
+@click.option(
+    "--what-if",
+    multiple=True,
+    metavar="auc=0.90",
+    help="Ask with another limit; leaves a what-if decision and no requirement.",
+)
 def models_gate(gateway: Gateway, model: str | None, what_if: tuple[str, ...]) -> Answer:
     """Ask whether a version meets the requirements that bind the gate; exit code 1 when it does not."""
     decision = gateway.do("deploy.gate", model, what_if=list(what_if))
@@ -76,7 +81,9 @@ def images_list(gateway: Gateway) -> Answer:
 
 @command
 @click.argument("model", required=False)
-@click.option("--port", type=int, default=None, help="Port on the loopback interface; a free one unless said.")
+@click.option(
+    "--port", type=int, default=None, help="Port on the loopback interface; a free one unless said."
+)
 def serve(gateway: Gateway, model: str | None, port: int | None) -> Answer:
     """Run the model server in front, until Ctrl-C."""
     gateway.do("deploy.serve", model, port=port)
@@ -85,7 +92,9 @@ def serve(gateway: Gateway, model: str | None, port: int | None) -> Answer:
 
 @command
 @click.argument("model", required=False)
-@click.option("--port", type=int, default=None, help="Port on the loopback interface; a free one unless said.")
+@click.option(
+    "--port", type=int, default=None, help="Port on the loopback interface; a free one unless said."
+)
 def deploy_start(gateway: Gateway, model: str | None, port: int | None) -> Answer:
     """Start the model server and leave it running."""
     return Answer(gateway.do("deploy.start", model, port=port))
@@ -116,10 +125,16 @@ def deploy_list(gateway: Gateway) -> Answer:
 @click.option("--as-of", metavar="TIME", help="Score the spine's rows of this moment instead of a file.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write entity, as_of and score as CSV.")
 @click.option("--deployment", help="Through which server; the only one unless said.")
-def predict(gateway: Gateway, file: Path | None, as_of: str | None, out: Path | None, deployment: str | None) -> Answer:
+def predict(
+    gateway: Gateway, file: Path | None, as_of: str | None, out: Path | None, deployment: str | None
+) -> Answer:
     """Score a file, or the rows of a moment, through the running server."""
     scored = gateway.do("deploy.score", file, as_of=gateway.moment(as_of), out=out, deployment=deployment)
-    return Answer(scored, ("entity", "as_of", "score", "label") if isinstance(scored, list) else (), empty="no row to score")
+    return Answer(
+        scored,
+        ("entity", "as_of", "score", "label") if isinstance(scored, list) else (),
+        empty="no row to score",
+    )
 
 
 def _decided(decision: Any) -> Answer:

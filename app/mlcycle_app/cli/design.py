@@ -20,15 +20,27 @@ def design_list(gateway: Gateway) -> Answer:
 
 @command
 @click.argument("requirement_id")
-@click.option("--role", required=True, help="business, subject expert, data scientist, compliance or operations.")
+@click.option(
+    "--role", required=True, help="business, subject expert, data scientist, compliance or operations."
+)
 @click.option("--metric", required=True, help="A metric's name, such as auc or latency_p95.")
 @click.option("--comparison", type=click.Choice([">=", "<=", ">", "<"]), default=">=", show_default=True)
 @click.option("--value", type=float, required=True, help="The limit.")
-@click.option("--phases", default="gate,monitor,retrain", show_default=True, help="Where it binds, separated by commas.")
+@click.option(
+    "--phases", default="gate,monitor,retrain", show_default=True, help="Where it binds, separated by commas."
+)
 @click.option("--owner", default="", help="Who answers for it.")
 @click.option("--statement", default="", help="The requirement in words.")
 def design_add(
-    gateway: Gateway, requirement_id: str, role: str, metric: str, comparison: str, value: float, phases: str, owner: str, statement: str
+    gateway: Gateway,
+    requirement_id: str,
+    role: str,
+    metric: str,
+    comparison: str,
+    value: float,
+    phases: str,
+    owner: str,
+    statement: str,
 ) -> Answer:
     """Write one more requirement into design.yaml."""
     bound = [phase.strip() for phase in phases.split(",") if phase.strip()]

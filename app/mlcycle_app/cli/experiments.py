@@ -16,7 +16,9 @@ __all__ = ["run", "runs_best", "runs_compare", "runs_list", "runs_show", "sweep"
 @click.argument("models", nargs=-1)
 def train(gateway: Gateway, models: tuple[str, ...]) -> Answer:
     """Fit the declared models, or those named, one run each, on the newest training set."""
-    return Answer(gateway.do("experiments.train", models=list(models) or None), ("model", "name", "metrics", "run_id"))
+    return Answer(
+        gateway.do("experiments.train", models=list(models) or None), ("model", "name", "metrics", "run_id")
+    )
 
 
 @command

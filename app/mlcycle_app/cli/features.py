@@ -14,13 +14,19 @@ __all__ = ["features_build", "features_get", "features_lint", "features_list"]
 @command
 def features_list(gateway: Gateway) -> Answer:
     """List the feature views."""
-    return Answer(gateway.do("features.list_views"), ("name", "kind", "table", "version", "changed", "features"))
+    return Answer(
+        gateway.do("features.list_views"), ("name", "kind", "table", "version", "changed", "features")
+    )
 
 
 @command
 @click.option("--as-of", metavar="TIME", help="Use what was known at this time; now unless said.")
 @click.option("--name", default="default", show_default=True, help="Name of the training set.")
-@click.option("--look-ahead", metavar="30d", help="Leak on purpose: let windows see this far into the future. For lessons; the gate refuses its models.")
+@click.option(
+    "--look-ahead",
+    metavar="30d",
+    help="Leak on purpose: let windows see this far into the future. For lessons; the gate refuses its models.",
+)
 def features_build(gateway: Gateway, as_of: str | None, name: str, look_ahead: str | None) -> Answer:
     """Build a point-in-time training set."""
     made = gateway.do("features.build", as_of=gateway.moment(as_of), name=name, look_ahead=look_ahead)

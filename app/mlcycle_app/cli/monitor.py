@@ -21,7 +21,9 @@ def monitor_run(gateway: Gateway) -> Answer:
         for window in report.windows
         for line in window.lines
     ]  # fmt: skip
-    say(f"{len(report.windows)} windows judged, {report.unchanged} unchanged, {len(report.opened)} alerts opened, {report.closed} closed")
+    say(
+        f"{len(report.windows)} windows judged, {report.unchanged} unchanged, {len(report.opened)} alerts opened, {report.closed} closed"
+    )
     return Answer(rows, empty="every window is up to date", code=1 if report.opened else 0)
 
 

@@ -8,7 +8,15 @@ from mlcycle_app.cli.options import command
 from mlcycle_app.cli.output import Answer, say
 from mlcycle_app.gateway import Gateway
 
-__all__ = ["retrain_approve", "retrain_judge", "retrain_propose", "retrain_reject", "retrain_run", "retrain_status", "watch"]
+__all__ = [
+    "retrain_approve",
+    "retrain_judge",
+    "retrain_propose",
+    "retrain_reject",
+    "retrain_run",
+    "retrain_status",
+    "watch",
+]
 
 
 @command

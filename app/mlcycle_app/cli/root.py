@@ -47,7 +47,9 @@ class _Root(click.Group):
             return None
         if len(rows) == 1 and rows[0].words == name:
             return _load(rows[0])
-        return _Lazy(rows, name=name, help=f"{name.capitalize()}: {', '.join(row.words.split()[-1] for row in rows)}.")
+        return _Lazy(
+            rows, name=name, help=f"{name.capitalize()}: {', '.join(row.words.split()[-1] for row in rows)}."
+        )
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -59,7 +61,9 @@ class _Root(click.Group):
                     listed.append((f"{name} {'|'.join(row.words.split()[-1] for row in rows)}", ""))
             formatter.write_dl(listed)
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in nouns():
             import difflib
 
@@ -81,8 +85,15 @@ def _load(row: Command) -> click.Command:
     epilog="Without a command the terminal UI opens on the nearest workspace. Every command has --json.",
 )
 @click.version_option(package_name="mlcycle", message="mlcycle %(version)s")
-@click.option("-w", "--workspace", metavar="DIR", help="The workspace; else MLCYCLE_WORKSPACE, else the nearest parent's.")
-@click.option("--now", metavar="TIME", help="Act as if it were this time (UTC): for stories, tests and classes.")
+@click.option(
+    "-w",
+    "--workspace",
+    metavar="DIR",
+    help="The workspace; else MLCYCLE_WORKSPACE, else the nearest parent's.",
+)
+@click.option(
+    "--now", metavar="TIME", help="Act as if it were this time (UTC): for stories, tests and classes."
+)
 @click.pass_context
 def cli(context: click.Context, workspace: str | None, now: str | None) -> None:
     """Step one machine-learning product through its whole life, on this machine alone."""

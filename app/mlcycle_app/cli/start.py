@@ -17,11 +17,18 @@ GLYPHS = {"ok": "✓", "attention": "!", "failed": "✗", "running": "●", "non
 
 @free_command
 @click.argument("folder", required=False, default=".", type=click.Path(path_type=Path))
-@click.option("--from", "from_file", type=click.Path(path_type=Path), help="A CSV, JSON lines, Parquet or SQLite file to begin with.")
+@click.option(
+    "--from",
+    "from_file",
+    type=click.Path(path_type=Path),
+    help="A CSV, JSON lines, Parquet or SQLite file to begin with.",
+)
 @click.option("--target", help="The column to predict.")
 @click.option("--time", help="The column that says which moment a row is about.")
 @click.option("--key", help="The column that names a row's entity.")
-def init(_: str | None, folder: Path, from_file: Path | None, target: str | None, time: str | None, key: str | None) -> Answer:
+def init(
+    _: str | None, folder: Path, from_file: Path | None, target: str | None, time: str | None, key: str | None
+) -> Answer:
     """Make a workspace in FOLDER: commented templates, or declarations that run at once from a data file."""
     return Answer(free("design.init", folder, from_file=from_file, target=target, time=time, key=key))
 
@@ -31,11 +38,19 @@ def status(gateway: Gateway) -> Answer:
     """Show the lifecycle board: each phase's state, number, and what to do next."""
     board = gateway.board()
     lines = [f"{board.product}"]
-    lines += [f"  {phase.number} {GLYPHS[phase.state]} {phase.phase:<12} {phase.says}" for phase in board.phases]
+    lines += [
+        f"  {phase.number} {GLYPHS[phase.state]} {phase.phase:<12} {phase.says}" for phase in board.phases
+    ]
     if board.next is not None:
         lines.append(f"next: {board.next.next}   $ {board.next.command}")
     return Answer(
-        {"product": board.product, "workspace": gateway.workspace.root, "phases": list(board.phases), "next": board.next}, text="\n".join(lines)
+        {
+            "product": board.product,
+            "workspace": gateway.workspace.root,
+            "phases": list(board.phases),
+            "next": board.next,
+        },
+        text="\n".join(lines),
     )
 
 
@@ -84,4 +99,6 @@ def trace(gateway: Gateway, what: str) -> Answer:
 def config_show(folder: str | None) -> Answer:
     """Print each setting with its value and where it comes from."""
     settings = free("settings.load")
-    return Answer([{"setting": name, "value": value, "source": source} for name, value, source in settings.explain()])
+    return Answer(
+        [{"setting": name, "value": value, "source": source} for name, value, source in settings.explain()]
+    )

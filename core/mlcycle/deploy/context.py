@@ -36,6 +36,7 @@ def dockerfile(base: str, requirements: Sequence[str], labels: Mapping[str, str]
         "PYTHONPATH": f"{HOME}/app:{HOME}/site",
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
+        "ORT_DISABLE_TELEMETRY": "1",
         "MLCYCLE_PACKAGE": f"{HOME}/model.zip",
         "MLCYCLE_DEPLOYMENT": deployment,
     }

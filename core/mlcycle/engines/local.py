@@ -102,7 +102,9 @@ class Session:
     def table(self, name: str, parts: Sequence[Path]) -> None:
         """Make Parquet parts readable under a name; columns are matched by name."""
         files = literal([str(part) for part in parts])
-        self.execute(f"CREATE OR REPLACE VIEW {quote(name)} AS FROM read_parquet({files}, union_by_name = TRUE)")
+        self.execute(
+            f"CREATE OR REPLACE VIEW {quote(name)} AS FROM read_parquet({files}, union_by_name = TRUE)"
+        )
 
     def insert(self, table: str, rows: Sequence[Mapping[str, object]]) -> int:
         """Append rows to a table by column name, all in one go; returns their number."""
@@ -136,14 +138,18 @@ class Session:
             raise EngineError("this session was opened without a workspace")
         path = self._workspace.tmp / f"{new_id()}.parquet"
         try:
-            rows = self._run(f"COPY ({query}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)", ()).fetchall()
+            rows = self._run(
+                f"COPY ({query}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)", ()
+            ).fetchall()
             with path.open("rb") as file:
                 os.fsync(file.fileno())
             sha256, size = sha256_file(path), path.stat().st_size
             self._workspace.data.mkdir(parents=True, exist_ok=True)
             path.replace(self._workspace.part(sha256))
         except OSError as error:
-            raise DataError(f"cannot write {path}: {error.strerror}", hint="free some space, then try again") from error
+            raise DataError(
+                f"cannot write {path}: {error.strerror}", hint="free some space, then try again"
+            ) from error
         finally:
             path.unlink(missing_ok=True)
         return Part(sha256=sha256, rows=int(rows[0][0]), bytes=size)
@@ -204,7 +210,9 @@ def session(
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET enable_progress_bar = FALSE")
         connection.execute(f"SET allowed_directories = {literal(folders)}")
-        connection.execute(f"SET allowed_paths = {literal([str(path) for path in reads if not path.is_dir()])}")
+        connection.execute(
+            f"SET allowed_paths = {literal([str(path) for path in reads if not path.is_dir()])}"
+        )
         connection.execute("SET enable_external_access = FALSE")
         connection.execute("SET lock_configuration = TRUE")
         yield Session(connection, workspace)

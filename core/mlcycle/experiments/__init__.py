@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from mlcycle.experiments.artifacts import keep_bytes, read_artifact
     from mlcycle.experiments.bootstrap import Paired, paired
     from mlcycle.experiments.capture import run_command
-    from mlcycle.experiments.comparison import best, compare, list_runs, model_params, run_package, show
+    from mlcycle.experiments.comparison import best, compare, list_runs, model_params, run_package, show, winner
     from mlcycle.experiments.evaluation import Scores, evaluate
     from mlcycle.experiments.metrics import Measured, score
     from mlcycle.experiments.model import Comparison, RunResult, RunRow, SweepResult, Trial
@@ -46,13 +46,14 @@ __all__ = [
     "sweep",
     "train",
     "training_rows",
+    "winner",
 ]
 
 PLACES = {
     "artifacts": ("keep_bytes", "read_artifact"),
     "bootstrap": ("Paired", "paired"),
     "capture": ("run_command",),
-    "comparison": ("best", "compare", "list_runs", "model_params", "run_package", "show"),
+    "comparison": ("best", "compare", "list_runs", "model_params", "run_package", "show", "winner"),
     "evaluation": ("Scores", "evaluate"),
     "metrics": ("Measured", "score"),
     "model": ("Comparison", "RunResult", "RunRow", "SweepResult", "Trial"),

@@ -15,7 +15,7 @@ from mlcycle.experiments.model import Comparison, Difference, RunRow
 from mlcycle.experiments.training import OF_OURS, PACKAGE
 from mlcycle.workspace import Workspace
 
-__all__ = ["best", "compare", "list_runs", "model_params", "run_package", "show"]
+__all__ = ["best", "compare", "list_runs", "model_params", "run_package", "show", "winner"]
 
 MOST_RUNS = 100_000
 
@@ -97,8 +97,28 @@ def model_params(workspace: Workspace, run: str) -> tuple[str, dict[str, Any]]:
     return found.params["model"], params
 
 
+def winner(workspace: Workspace) -> RunRow:
+    """Return the newest sweep's winner; without a sweep the best run that kept a model.
+
+    Raises
+    ------
+    NotFoundError
+        If no finished run kept one.
+    """
+    finished = [run for run in records.runs(workspace, limit=MOST_RUNS) if run.status == "finished"]
+    for run in finished:
+        if "best_run" in run.tags:
+            return records.run(workspace, run.tags["best_run"])
+    metric = _chosen_metric(workspace)
+    sign = 1.0 if lower_is_better(metric) else -1.0
+    for run in sorted(finished, key=lambda run: sign * run.metrics.get(metric, -sign * math.inf)):
+        if metric in run.metrics and records.artifact(workspace, run.run_id, PACKAGE) is not None:
+            return run
+    raise NotFoundError("no finished run kept a model package", hint="mlcycle sweep, or mlcycle train")
+
+
 def run_package(workspace: Workspace, run: str) -> tuple[RunRow, bytes]:
-    """Return a run and the model package it kept.
+    """Return a run and the model package it kept; of a sweep, its winner and that one's.
 
     Raises
     ------
@@ -106,6 +126,8 @@ def run_package(workspace: Workspace, run: str) -> tuple[RunRow, bytes]:
         If there is no such run, or it kept none.
     """
     found = records.run(workspace, run)
+    if "best_run" in found.tags:
+        found = records.run(workspace, found.tags["best_run"])
     sha256 = records.artifact(workspace, found.run_id, PACKAGE)
     if sha256 is None:
         raise NotFoundError(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mlcycle import clock
 from mlcycle.errors import NotFoundError, UsageError
 from mlcycle.experiments.artifacts import keep_bytes, read_artifact
-from mlcycle.experiments.comparison import run_package
+from mlcycle.experiments.comparison import run_package, winner
 from mlcycle.experiments.package import Package, read_package, write_package
 from mlcycle.models import records
 from mlcycle.models.model import AliasRow, ModelVersion, ProfileRow
@@ -35,7 +35,7 @@ RESERVED = re.compile(r"latest|v\d+|\d+")
 MODEL = re.compile(r"[^/:\s\x00][^/:\x00]{0,199}")
 
 
-def register(workspace: Workspace, run_id: str, *, model: str | None = None) -> ModelVersion:
+def register(workspace: Workspace, run_id: str | None = None, *, model: str | None = None) -> ModelVersion:
     """Make the package a run kept the next version of a model.
 
     The version carries its own name and number, so the package is written again with both. Where the run left
@@ -45,7 +45,8 @@ def register(workspace: Workspace, run_id: str, *, model: str | None = None) -> 
     Parameters
     ----------
     run_id
-        A run's id, its last digits, or its name (the newest of that name).
+        A run's id, its last digits, or its name (the newest of that name); a sweep stands for its winner. The newest
+        sweep's winner if None.
     model
         Name in the registry; the one in training.yaml at the time of the run if None.
 
@@ -56,7 +57,7 @@ def register(workspace: Workspace, run_id: str, *, model: str | None = None) -> 
     """
     from mlcycle.store import Store
 
-    run, content = run_package(workspace, run_id)
+    run, content = run_package(workspace, run_id or winner(workspace).run_id)
     package = read_package(content)
     name = _model_name(model or str(package.description["model"]))
     known = [version for version in records.versions(workspace, name) if version.run_id == run.run_id]

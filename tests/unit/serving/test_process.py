@@ -132,6 +132,17 @@ def test_the_server_loads_no_query_engine_no_frames_and_no_terminal(package: Pat
     assert done.stdout.split() == ["0"]
 
 
+def test_the_server_leaves_nothing_at_home_and_reports_to_nobody(package: Path, tmp_path: Path) -> None:
+    # Without the opt-out ONNX Runtime keeps a device id there and opens a connection.
+    hidden = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}
+    kept = {name: value for name, value in os.environ.items() if name not in {"ORT_DISABLE_TELEMETRY", "CI"}}
+    with running(str(package), env=kept | hidden) as (process, ready):
+        assert ask(ready, ONE)[0] == 200
+        peers = [item for item in psutil.Process(process.pid).net_connections() if item.status != psutil.CONN_LISTEN]
+        assert {item.laddr.port for item in peers} <= {int(ready["url"].rpartition(":")[2])}
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_sigterm_ends_the_server_with_0_and_an_end_in_its_journal(package: Path, tmp_path: Path) -> None:
     with running(str(package), "--journal", str(tmp_path)) as (process, ready):
         ask(ready, ONE)
