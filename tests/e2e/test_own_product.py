@@ -19,7 +19,7 @@ def ok(folder: Path, *words: str | Path) -> str:
     return done.stdout
 
 
-def whole_way(folder: Path, file: Path, *, more: Path, model_metric: str) -> None:
+def whole_way(folder: Path, file: Path, *, more: Path, model_metric: str, later: Path | None = None) -> None:
     """Take a workspace from its file through the cycle, a second batch and a rollback included."""
     ok(folder, "design", "check")
     ok(folder, "data", "ingest")
@@ -56,6 +56,12 @@ def whole_way(folder: Path, file: Path, *, more: Path, model_metric: str) -> Non
         assert trigger["reason"] == "untrained data"
         ok(folder, "retrain", "run")
         judged = mlcycle("retrain", "judge", "--json", folder=folder)
+        if later is not None:
+            # It learnt from every day there is, so it waits for days it has not seen.
+            assert json.loads(judged.stdout)["outcome"] == "not measured"
+            (folder / "inbox" / file.name).write_bytes(later.read_bytes())
+            ok(folder, "watch", "--once")
+            judged = mlcycle("retrain", "judge", "--json", folder=folder)
         assert judged.returncode in (0, 1), judged.stderr
         assert json.loads(judged.stdout)["outcome"] in ("approved", "refused")
         if judged.returncode == 0:
@@ -90,11 +96,12 @@ def test_a_table_of_three_classes_goes_through_every_phase(tmp_path: Path) -> No
 def test_a_binary_table_with_a_time_column_goes_through_every_phase(tmp_path: Path) -> None:
     file = write_visits(tmp_path / "visits.csv", seed=1, first=1, days=20)
     more = write_visits(tmp_path / "more.csv", seed=2, first=21, days=6)
+    later = write_visits(tmp_path / "later.csv", seed=3, first=27, days=6)
     done = mlcycle(
         "init", tmp_path / "visits", "--from", file, "--target", "bought", "--time", "day", "--key", "visitor"
     )
     assert done.returncode == 0, done.stderr
-    whole_way(tmp_path / "visits", file, more=more, model_metric="auc")
+    whole_way(tmp_path / "visits", file, more=more, later=later, model_metric="auc")
 
 
 def write_flats(path: Path, *, seed: int, first: int, rows: int) -> Path:

@@ -138,7 +138,8 @@ class Store:
         Busy
             If the store was not to be had for 30 s.
         CouldNot
-            If the change cannot be written; then nothing is changed.
+            If the change cannot be written. Where only the last step failed, the checkpoint, the change may
+            still be there at the next opening: look before doing it again.
         """
         from mlcycle.store.fold import fold
 

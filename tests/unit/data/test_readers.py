@@ -83,10 +83,13 @@ def test_text_that_is_not_utf8_is_malformed_line_by_line_and_utf16_is_refused(pr
             product.workspace, product.write("b.csv", "id,name\n1,x\n".encode("utf-16")), source="things"
         )
     product.source("lines", format="jsonl", columns={"id": "integer", "name": "text"})
-    lines = b'{"id": 1, "name": "caf\xc3\xa9"}\n{"id": 2, "name": "caf\xe9"}\n'
+    lines = b'{"id": 1, "name": "caf\xc3\xa9"}\n{"id": 2, "name": "caf\xe9"}\n{"id": 3, "name": "\x01\x00"}\n'
     (batch,) = data.ingest(product.workspace, product.write("c.jsonl", lines), source="lines")
     assert product.rows(batch) == [(1, 1, "café")]
-    assert product.lost(batch) == [(2, 2, '{"id": 2, "name": "caf\\xe9"}', "malformed: not valid JSON")]
+    assert [(row, line, raw[19:], reason) for row, line, raw, reason in product.lost(batch)] == [
+        (2, 2, 'caf\\xe9"}', "malformed: not valid JSON"),
+        (3, 3, '\\x01\x00"}', "malformed: not valid JSON"),
+    ]
 
 
 @pytest.mark.parametrize(

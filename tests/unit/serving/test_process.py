@@ -138,7 +138,11 @@ def test_the_server_leaves_nothing_at_home_and_reports_to_nobody(package: Path, 
     kept = {name: value for name, value in os.environ.items() if name not in {"ORT_DISABLE_TELEMETRY", "CI"}}
     with running(str(package), env=kept | hidden) as (process, ready):
         assert ask(ready, ONE)[0] == 200
-        peers = [item for item in psutil.Process(process.pid).net_connections() if item.status != psutil.CONN_LISTEN]
+        peers = [
+            item
+            for item in psutil.Process(process.pid).net_connections()
+            if item.status != psutil.CONN_LISTEN
+        ]
         assert {item.laddr.port for item in peers} <= {int(ready["url"].rpartition(":")[2])}
     assert list(tmp_path.iterdir()) == []
 

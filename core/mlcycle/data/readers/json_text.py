@@ -15,6 +15,7 @@ from mlcycle.engines.local import Session, SqlError, literal, quote
 __all__ = ["read_document", "read_lines"]
 
 LARGEST_OBJECT = 16 << 20
+OBJECT = "kind = 'OBJECT'"
 BLANKS = " \t\r"
 SEPARATOR = "\x01"
 """Splits no line: a raw control character cannot stand in JSON, so a line with one is malformed anyway."""
@@ -39,7 +40,8 @@ def read_lines(session: Session, delivery: Delivery) -> Found:
         except SqlError:
             copy = stack.enter_context(delivery.scratch(".jsonl"))
             with copy.open("w", encoding="utf-8", newline="") as file:
-                file.writelines(legible(line) or line for line in lines(path))
+                shown = SEPARATOR.encode("unicode_escape").decode()
+                file.writelines((legible(line) or line).replace(SEPARATOR, shown) for line in lines(path))
             try:
                 _split(session, copy, texts)
             except SqlError as error:
@@ -67,8 +69,8 @@ def read_document(session: Session, delivery: Delivery) -> Found:
     try:
         session.execute(
             f"CREATE TABLE {quote(texts)} AS SELECT row_number() OVER () AS {quote(ROW)}, NULL::BIGINT AS line, "
-            f"json::VARCHAR AS raw FROM read_json_objects({literal(str(path))}, format = 'array', "
-            f"maximum_object_size = {LARGEST_OBJECT})"
+            f"json::VARCHAR AS raw, json_type(json) AS kind "
+            f"FROM read_json_objects({literal(str(path))}, format = 'array', maximum_object_size = {LARGEST_OBJECT})"
         )
     except SqlError as error:
         raise unreadable(delivery, "a JSON array", error) from error
@@ -87,34 +89,32 @@ def _split(session: Session, path: Path, texts: str) -> None:
         f"escape = '', header = FALSE, auto_detect = FALSE, strict_mode = FALSE, max_line_size = {LARGEST_OBJECT})"
     )
     session.execute(
-        f"CREATE OR REPLACE TABLE {quote(texts)} AS SELECT row_number() OVER () AS {quote(ROW)}, line, raw "
+        f"CREATE OR REPLACE TABLE {quote(texts)} AS SELECT row_number() OVER () AS {quote(ROW)}, line, raw, "
+        f"CASE WHEN json_valid(raw) THEN json_type(raw) END AS kind "
         f"FROM (SELECT row_number() OVER () AS line, raw FROM {whole_lines}) WHERE trim(raw, {literal(BLANKS)}) <> ''"
     )
 
 
 def _objects(session: Session, delivery: Delivery, texts: str) -> Found:
-    table = delivery.table
-    valid = quote(table + "_valid")
-    session.execute(
-        f"CREATE TABLE {valid} AS SELECT *, CASE WHEN json_valid(raw) AND json_type(raw) = 'OBJECT' "
-        f"THEN raw END AS object FROM {quote(texts)}"
-    )
-    counts = session.one(f"SELECT count(*) AS n, count(object) AS good FROM {valid}")
+    counts = session.one(f"SELECT count(*) AS n, count(*) FILTER ({OBJECT}) AS good FROM {quote(texts)}")
     if not counts["n"]:
         raise empty(delivery, "has no line")
     unparsed = [
-        Malformed(row[ROW], row["line"], row["raw"], f"malformed: {row['reason']}")
+        Malformed(
+            row[ROW],
+            row["line"],
+            row["raw"],
+            f"malformed: {'not a JSON object' if row['kind'] else 'not valid JSON'}",
+        )
         for row in session.rows(
-            f"SELECT {quote(ROW)}, line, raw, CASE WHEN json_valid(raw) THEN 'not a JSON object' "
-            f"ELSE 'not valid JSON' END AS reason FROM {valid} WHERE object IS NULL ORDER BY {quote(ROW)}"
+            f"FROM {quote(texts)} WHERE NOT coalesce({OBJECT}, FALSE) ORDER BY {quote(ROW)}"
         )
     ]
     if not counts["good"]:
         first = unparsed[0]
-        raise unreadable(
-            delivery, "JSON", f"line {first.line or 1} is {first.reason.removeprefix('malformed: ')}"
-        )
-    present = _keys(session, valid)
+        what = first.reason.removeprefix("malformed: ")
+        raise unreadable(delivery, "JSON", f"line {first.line or 1} is {what}")
+    present = _keys(session, texts)
     columns = settle(delivery, list(present), lines=present)
 
     pointers = literal(["/" + column.replace("~", "~0").replace("/", "~1") for column in columns])
@@ -122,17 +122,18 @@ def _objects(session: Session, delivery: Delivery, texts: str) -> Found:
         f"found[{position}] AS {quote(column)}" for position, column in enumerate(columns, start=1)
     )
     session.execute(
-        f"CREATE TABLE {quote(table)} AS SELECT {quote(ROW)}, {taken} FROM (SELECT {quote(ROW)}, "
-        f"json_extract_string(object, {pointers}) AS found FROM {valid} WHERE object IS NOT NULL)"
+        f"CREATE TABLE {quote(delivery.table)} AS SELECT {quote(ROW)}, {taken} FROM (SELECT {quote(ROW)}, "
+        f"json_extract_string(raw, {pointers}) AS found FROM {quote(texts)} WHERE {OBJECT})"
     )
-    session.execute(f"DROP TABLE {valid}")
-    return Found(table, columns, counts["n"], unparsed, lambda wanted: _locate(session, texts, wanted))
+    return Found(
+        delivery.table, columns, counts["n"], unparsed, lambda wanted: _locate(session, texts, wanted)
+    )
 
 
-def _keys(session: Session, valid: str) -> dict[str, int]:
+def _keys(session: Session, texts: str) -> dict[str, int]:
     found = session.rows(
-        f"WITH shapes AS (SELECT json_keys(object) AS keys, min(line) AS line FROM {valid} "
-        f"WHERE object IS NOT NULL GROUP BY ALL), each AS (SELECT unnest(keys) AS key, line FROM shapes) "
+        f"WITH shapes AS (SELECT json_keys(raw) AS keys, min(line) AS line FROM {quote(texts)} "
+        f"WHERE {OBJECT} GROUP BY ALL), each AS (SELECT unnest(keys) AS key, line FROM shapes) "
         f"SELECT key, min(line) AS line FROM each GROUP BY key ORDER BY line, key"
     )
     return {row["key"]: row["line"] or 1 for row in found}
