@@ -93,8 +93,8 @@ def play(folder: Path, *, seed: int | None, tell: Teller, keep_serving: bool = F
     before = clock.now() if clock.is_simulated() else None
     chosen = DEFAULT_SEED if seed is None else seed
     stage = _Stage(Workspace(folder.resolve()), tell, Meter())
+    _write(stage, chosen)
     try:
-        _write(stage, chosen)
         _design(stage)
         _data(stage)
         _quality(stage)

@@ -48,6 +48,13 @@ def test_start_serves_the_champion_and_writes_it_down(product: Product) -> None:
     assert audit == {"action": "deploy start", "object": "deployment local"}
 
 
+def test_the_version_that_is_meant_is_the_champion_or_the_one_named(product: Product) -> None:
+    workspace = product(versions=3, champion=2)
+    named = (None, "machines", "machines@champion", "machines:3")
+    assert [deploy.which(workspace, name).version for name in named] == [2, 2, 2, 3]
+    assert deploy.which(workspace, version=1, model="machines").version == 1
+
+
 def test_start_again_returns_what_runs(product: Product) -> None:
     workspace = product()
     assert deploy.start(workspace) == deploy.start(workspace)
@@ -159,6 +166,7 @@ def test_stop_of_an_unknown_name_is_not_found(product: Product) -> None:
 def test_stop_leaves_a_process_alone_that_was_given_the_same_id(product: Product) -> None:
     workspace = product()
     kill(deploy.start(workspace))
+    assert deploy.find(workspace, "local").state == "failed"
     stranger = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
     try:
         with Store(workspace).transaction("test") as transaction:
