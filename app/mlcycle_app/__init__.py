@@ -1,1 +1,1 @@
-"""What a person touches: the command line, the terminal UI and the browser. Reaches the library only through `gateway`."""
+"""What a person touches: command line, terminal UI, browser. Reaches the library only through `gateway`."""

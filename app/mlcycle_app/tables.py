@@ -130,7 +130,7 @@ TABLES = {
     ),
     "triggers": Table(
         "triggers",
-        "SELECT state, reason, ts AS \"when\", evidence, right(trigger_id::VARCHAR, 8) AS id FROM triggers ORDER BY ts DESC LIMIT 500",
+        'SELECT state, reason, ts AS "when", evidence, right(trigger_id::VARCHAR, 8) AS id FROM triggers ORDER BY ts DESC LIMIT 500',
         "Nothing asks for retraining",
     ),
 }

@@ -25,7 +25,7 @@ SELECT
   (SELECT count(*) FROM batches WHERE state = 'arrived') AS unchecked,
   (SELECT count(*) FROM batches WHERE state = 'refused') AS refused,
   (SELECT max(arrived_at) FROM batches) AS arrived_at,
-  (SELECT sum(rows) FROM (SELECT dataset, arg_max(rows, number) AS rows FROM dataset_versions GROUP BY dataset)) AS clean_rows,
+  (SELECT sum(rows) FROM (SELECT arg_max(rows, number) AS rows FROM dataset_versions GROUP BY dataset)) AS clean_rows,
   (SELECT count(*) FROM quarantine WHERE released_at IS NULL) AS set_aside,
   (SELECT count(DISTINCT check_id) FROM check_results) AS checks,
   (SELECT avg(score) FROM (SELECT dataset, arg_max(score, ts) AS score FROM quality_runs GROUP BY dataset)) AS score,
@@ -51,7 +51,8 @@ SELECT
   (SELECT count(*) FROM triggers WHERE state IN ('open', 'running')) AS triggers,
   (SELECT arg_max(reason, ts) FROM triggers WHERE state IN ('open', 'running')) AS trigger,
   (SELECT max(version) FROM aliases WHERE alias = 'challenger') AS challenger,
-  (SELECT arg_max(outcome || ': ' || subject, ts) FROM decisions WHERE kind IN ('gate', 'rollback', 'retrain')) AS decision,
+  (SELECT arg_max(outcome || ': ' || subject, ts) FROM decisions
+     WHERE kind IN ('gate', 'rollback', 'retrain')) AS decision,
   (SELECT max(ts) FROM decisions) AS decided_at
 """
 
@@ -127,7 +128,8 @@ def _data(facts: dict[str, Any]) -> PhaseState:
         says = f"{_count(facts['unchecked'], 'batch')} not checked yet"
         return PhaseState(2, "Data", "attention", says, at, "check them", "mlcycle quality check")
     score = "not measured" if facts["score"] is None else f"score {facts['score']:.1f}"
-    says = f"{facts['clean_rows'] or 0:,} rows, {_count(facts['checks'], 'check')}, {score}, {facts['set_aside']:,} set aside"
+    rows, checks = f"{facts['clean_rows'] or 0:,} rows", _count(facts["checks"], "check")
+    says = f"{rows}, {checks}, {score}, {facts['set_aside']:,} set aside"
     return PhaseState(2, "Data", "ok", says, at, "", "mlcycle quality quarantine")
 
 

@@ -164,7 +164,7 @@ def _quality(stage: _Stage) -> None:
     mended = sum(report.mended for report in reports)
     stage.tell.learnt(
         "quality",
-        f"{len(defects)} kinds of defects, each counted exactly: {mended:,} rows mended, {sum(aside.values()):,} set aside",
+        f"{len(defects)} kinds of defects, each counted: {mended:,} rows mended, {sum(aside.values()):,} set aside",
     )
 
 
@@ -182,7 +182,8 @@ def _features(stage: _Stage) -> None:
     fired = sorted({finding.rule for finding in found})
     stage.tell.learnt(
         "features",
-        f"{made.rows:,} rows, {len(made.features)} features, point in time; and a leaky set on purpose (lint: {', '.join(fired) or 'silent'})",
+        f"{made.rows:,} rows, {len(made.features)} features, point in time; "
+        f"and a leaky set on purpose (lint: {', '.join(fired) or 'silent'})",
     )
 
 
@@ -215,7 +216,8 @@ def _experiments(stage: _Stage) -> None:
     stage.meter.lap("experiments")
     stage.tell.learnt(
         "experiments",
-        f"AUC: rule {rule.metrics['auc']:.3f}, linear {linear.metrics['auc']:.3f}, trees {best.metrics['auc']:.3f} -> {MODEL}:{version.version}",
+        f"AUC: rule {rule.metrics['auc']:.3f}, linear {linear.metrics['auc']:.3f}, "
+        f"trees {best.metrics['auc']:.3f} -> {version.subject}",
     )
     stage.tell.learnt(
         "experiments",
@@ -228,7 +230,7 @@ def _gate(stage: _Stage) -> None:
     promoted = deploy.promote(stage.workspace)
     what_if = deploy.gate(stage.workspace, what_if=["auc=0.90"])
     stage.document["gates"] = [_gate_line(promoted), _gate_line(what_if)]
-    stage.document["aliases"] = {"before": {"champion": models.champion(stage.workspace, MODEL).version}}
+    stage.document["aliases"] = {"before": {"champion": _champion(stage)}}
     stage.meter.lap("gate")
     met = sum(line["met"] for line in stage.document["gates"][0]["requirements"])
     stage.tell.learnt("gate", f"{promoted.outcome}: {met} requirements met; champion is {promoted.subject}")
@@ -299,7 +301,8 @@ def _retrain(stage: _Stage) -> None:
     reason = trigger.reason if trigger else report.trigger.reason
     stage.tell.learnt(
         "retrain",
-        f"trigger: {reason}; {report.model}:{report.version} learns from {report.rows:,} old and new rows, the newest x{report.weight_newest:g}",
+        f"trigger: {reason}; {report.model}:{report.version} learns from {report.rows:,} old and new rows, "
+        f"the newest x{report.weight_newest:g}",
     )
 
 
@@ -310,7 +313,7 @@ def _prove(stage: _Stage) -> None:
     monitor.run(stage.workspace)
     _watch_window(stage, "february")
     judged = retrain.judge(stage.workspace)
-    stage.document["gates"].append(_gate_line(models.decision(stage.workspace, judged.decision_id)))
+    stage.document["gates"].append(_gate_line(models.decision(stage.workspace, judged.decision_id or "")))
     stage.document["auc"]["retrained"] = judged.value
     rows = experiments.rows_of(
         features.labelled(stage.workspace, MARCH_FIRST, MARCH_FIRST, known_by=FEBRUARY_KNOWN)
@@ -322,19 +325,21 @@ def _prove(stage: _Stage) -> None:
         for name, version in (("february", judged.champion), ("retrained", judged.challenger))
     }
     deploy.swap(stage.workspace, lives_with_parent=True)
-    stage.document["aliases"]["after"] = {"champion": models.champion(stage.workspace, MODEL).version}
+    stage.document["aliases"]["after"] = {"champion": _champion(stage)}
     stage.meter.lap("retrain")
     value = stage.document["value"]
     stage.tell.learnt(
         "retrain",
-        f"{judged.outcome}: AUC {judged.champion_value:.3f} -> {judged.value:.3f} on February, value {value['february']:,.0f} -> {value['retrained']:,.0f} a month",
+        f"{judged.outcome}: AUC {judged.champion_value:.3f} -> {judged.value:.3f} on February, "
+        f"value {value['february']:,.0f} -> {value['retrained']:,.0f} a month",
     )
     stage.tell.learnt("retrain", "one command brings the old champion back: mlcycle models rollback")
 
 
 def _reckon(stage: _Stage) -> None:
     [served] = Store(stage.workspace).read(
-        "SELECT count(*) AS n, quantile_cont(latency_ms, [0.5, 0.95, 0.99]) AS latency FROM predictions WHERE status = 200"
+        "SELECT count(*) AS n, quantile_cont(latency_ms, [0.5, 0.95, 0.99]) AS latency "
+        "FROM predictions WHERE status = 200"
     )
     p50, p95, p99 = (round(value, 4) for value in served["latency"])
     stage.document["serving"] = {
@@ -424,7 +429,12 @@ def _score(
         params=params or {},
         times=rows.times,
     )
-    return float(measured.value)
+    return measured.value if measured.value is not None else float("nan")
+
+
+def _champion(stage: _Stage) -> int | None:
+    found = models.champion(stage.workspace, MODEL)
+    return found.version if found else None
 
 
 def _gate_line(decision: Any) -> dict[str, Any]:
@@ -434,5 +444,9 @@ def _gate_line(decision: Any) -> dict[str, Any]:
         for line in decision.evidence["requirements"]
     ]
     return {
-        "kind": decision.kind, "model": model, "version": int(version), "outcome": decision.outcome, "requirements": lines,
-    }  # fmt: skip
+        "kind": decision.kind,
+        "model": model,
+        "version": int(version),
+        "outcome": decision.outcome,
+        "requirements": lines,
+    }

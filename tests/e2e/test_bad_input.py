@@ -148,7 +148,7 @@ def test_in_a_read_only_folder_reading_works_and_writing_says_why_not(made: Path
 
 
 def read_only(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run a command that sees a folder read-only: as root on a mount of its own, else with the folder's mode bits off."""
+    """Run a command that sees a folder read-only: as root on a mount of its own, else with mode bits off."""
     if os.geteuid() == 0:
         mounted = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"'
         command = [

@@ -36,7 +36,7 @@ def test_counts_equal_the_manifest(other: Played, manifest: dict[str, Any]) -> N
 
 def test_batches_in_the_store_equal_the_manifest(other: Played, manifest: dict[str, Any]) -> None:
     rows = other.ask("SELECT source, rows, set_aside FROM batches ORDER BY arrived_at, source")
-    history = [row for row in rows[:5]]
+    history = rows[:5]
     assert {row["source"]: row["rows"] for row in history} == {
         name: manifest["history"][name] for name in ("customers", "labels", "payments", "sessions", "tickets")
     }
@@ -86,7 +86,7 @@ def test_the_champion_alias_is_where_the_document_says(other: Played) -> None:
 
 
 def auc(values: Sequence[float], scores: Sequence[float]) -> float:
-    """Return the share of (positive, negative) pairs in the right order, ties half: the definition, counted by ranks."""
+    """Return the share of (positive, negative) pairs in the right order, ties half, counted by ranks."""
     order = sorted(range(len(scores)), key=scores.__getitem__)
     ranks = [0.0] * len(scores)
     at = 0

@@ -21,6 +21,7 @@ __all__ = [
     "quality_quarantine",
 ]
 
+RESULT = ("verdict", "name", "dimension", "severity", "considered", "bad_rows", "surplus", "observed")
 BATCH = ("source", "rows", "malformed", "state", "batch_id", "path")
 
 
@@ -60,17 +61,15 @@ def quality_check(gateway: Gateway, dataset: str | None, strict: bool) -> Answer
     """Judge the batches that have arrived, mend and set aside as declared, and admit them."""
     reports = gateway.do("quality.check", dataset)
     bad = {"fail", "error"} | ({"warn"} if strict else set())
-    rows = []
     for report in reports:
-        for result in report.results:
-            rows.append({
-                "verdict": result.verdict, "dataset": report.dataset, "check": result.name, "dimension": result.dimension, "severity": result.severity,
-                "considered": result.considered, "bad_rows": result.bad_rows, "surplus": result.surplus, "observed": result.observed,
-            })  # fmt: skip
         score = "not measured" if report.score is None else f"{report.score:.1f}"
-        say(
-            f"{report.dataset}: {report.verdict}, score {score}, {report.set_aside:,} rows set aside, {report.mended:,} mended"
-        )
+        what = f"{report.set_aside:,} rows set aside, {report.mended:,} mended"
+        say(f"{report.dataset}: {report.verdict}, score {score}, {what}")
+    rows = [
+        {"dataset": report.dataset} | {name: getattr(result, name) for name in RESULT}
+        for report in reports
+        for result in report.results
+    ]
     code = 1 if any(report.verdict in bad for report in reports) else 0
     return Answer(rows, empty="nothing has arrived since the last check", code=code)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,12 +31,11 @@ __all__ = ["demo"]
 @click.option("--json", "as_json", is_flag=True, help="Print what came out as one JSON document.")
 @click.pass_context
 def demo(context: click.Context, folder: Path, seed: int | None, headless: bool, as_json: bool) -> None:
-    """Take the sample product once round the whole cycle: design, data, quality, features, experiments, gate, deployment,
-    live predictions, drift, retraining, promotion. Offline, on real files, in about a minute.
+    """Take the sample product once round the whole cycle: design, data, quality, features, experiments, gate,
+    deployment, live predictions, drift, retraining, promotion. Offline, on real files, in about a minute.
     """
-    from mlcycle_sample.story import (
-        play,  # the one place that knows the sample: it is a third party to core and app
-    )
+    # The one place that knows the sample, which is a third party to core and app.
+    from mlcycle_sample.story import play
 
     window = not headless and not as_json and sys.stdin.isatty() and sys.stdout.isatty()
     with (
@@ -45,14 +45,18 @@ def demo(context: click.Context, folder: Path, seed: int | None, headless: bool,
         if as_json:
             print(json.dumps(plain(outcome.document), ensure_ascii=False))
         else:
-            say(
-                f"\nThe workspace is {folder}/. Look round: mlcycle -w {folder} status   or just: mlcycle -w {folder}"
-            )
+            typed = f"{_typed()} -w {folder}"
+            say(f"\nThe workspace is {folder}/. Look round: {typed} status   or the UI: {typed}")
         if window:
             from mlcycle_app.tui.start import open_ui
 
             teller.close()
             context.exit(open_ui(str(folder), outcome.now.isoformat()))
+
+
+def _typed() -> str:
+    """Return how the command is typed here: by its path where it is not on PATH."""
+    return "mlcycle" if shutil.which("mlcycle") else sys.argv[0]
 
 
 class _Teller:
@@ -76,7 +80,7 @@ class _Teller:
     def learnt(self, phase: str, words: str) -> None:
         """What the step taught, in one line."""
         self.end()
-        self._progress.console.print(f"[bold cyan]{phase:<12}[/] {words}", highlight=False)
+        self._progress.console.print(f"[bold cyan]{phase:<12}[/] {words}", highlight=False, soft_wrap=True)
 
     def end(self) -> None:
         """The step's bar goes; its line stays."""

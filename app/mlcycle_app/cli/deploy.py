@@ -13,9 +13,21 @@ from mlcycle_app.gateway import Gateway
 from mlcycle_app.tables import TABLES
 
 __all__ = [
-    "deploy_list", "deploy_start", "deploy_stop", "deploy_swap", "images_build", "images_list", "models_audit", "models_gate", "models_list",
-    "models_promote", "models_register", "models_rollback", "predict", "serve",
-]  # fmt: skip
+    "deploy_list",
+    "deploy_start",
+    "deploy_stop",
+    "deploy_swap",
+    "images_build",
+    "images_list",
+    "models_audit",
+    "models_gate",
+    "models_list",
+    "models_promote",
+    "models_register",
+    "models_rollback",
+    "predict",
+    "serve",
+]
 
 
 @command
@@ -48,7 +60,7 @@ def models_gate(gateway: Gateway, model: str | None, what_if: tuple[str, ...]) -
 @command
 @click.argument("model", required=False)
 def models_promote(gateway: Gateway, model: str | None) -> Answer:
-    """Let MODEL[:VERSION] (the newest unless said) become champion if the gate approves; exit code 1 when it refuses."""
+    """Let MODEL[:VERSION] (the newest unless said) become champion if the gate approves; exit code 1 if not."""
     return _decided(gateway.do("deploy.promote", model))
 
 
@@ -117,7 +129,8 @@ def deploy_swap(gateway: Gateway, deployment: str | None) -> Answer:
 @command
 def deploy_list(gateway: Gateway) -> Answer:
     """List the deployments."""
-    return Answer(gateway.table("deployments"), empty=TABLES["deployments"].empty)
+    columns = ("state", "deployment", "model", "version", "kind", "url", "since", "why")
+    return Answer(gateway.do("deploy.list_deployments"), columns, empty=TABLES["deployments"].empty)
 
 
 @command

@@ -30,6 +30,10 @@ def design_list(gateway: Gateway) -> Answer:
     "--phases", default="gate,monitor,retrain", show_default=True, help="Where it binds, separated by commas."
 )
 @click.option("--owner", default="", help="Who answers for it.")
+@click.option(
+    "--param", multiple=True, metavar="NAME=VALUE", help="What the metric needs, such as by=region."
+)
+@click.option("--budget", type=float, help="What may be spent on it.")
 @click.option("--statement", default="", help="The requirement in words.")
 def design_add(
     gateway: Gateway,
@@ -40,13 +44,25 @@ def design_add(
     value: float,
     phases: str,
     owner: str,
+    param: tuple[str, ...],
+    budget: float | None,
     statement: str,
 ) -> Answer:
     """Write one more requirement into design.yaml."""
     bound = [phase.strip() for phase in phases.split(",") if phase.strip()]
     added = gateway.do(
-        "design.add", requirement_id, role=role, metric=metric, comparison=comparison, value=value, phases=bound, owner=owner, statement=statement
-    )  # fmt: skip
+        "design.add",
+        requirement_id,
+        role=role,
+        metric=metric,
+        comparison=comparison,
+        value=value,
+        phases=bound,
+        params=dict(_pair(text) for text in param),
+        owner=owner,
+        budget=budget,
+        statement=statement,
+    )
     return Answer(added)
 
 
@@ -54,3 +70,14 @@ def design_add(
 def design_check(gateway: Gateway) -> Answer:
     """Read every declaration and say what binds where."""
     return Answer(gateway.do("design.check"))
+
+
+def _pair(text: str) -> tuple[str, str | float]:
+    name, sign, value = text.partition("=")
+    if not sign or not name:
+        raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--param")
+    try:
+        number = float(value)
+    except ValueError:
+        return name, value
+    return name, int(number) if number.is_integer() else number

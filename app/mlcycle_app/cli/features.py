@@ -30,10 +30,18 @@ def features_list(gateway: Gateway) -> Answer:
 def features_build(gateway: Gateway, as_of: str | None, name: str, look_ahead: str | None) -> Answer:
     """Build a point-in-time training set."""
     made = gateway.do("features.build", as_of=gateway.moment(as_of), name=name, look_ahead=look_ahead)
-    return Answer({
-        "training_set_id": made.training_set_id, "rows": made.rows, "train": made.train_rows, "validation": made.validation_rows, "as_of": made.as_of,
-        "features": [feature.name for feature in made.features], "look_ahead": made.look_ahead, "fingerprint": made.fingerprint,
-    })  # fmt: skip
+    return Answer(
+        {
+            "training_set_id": made.training_set_id,
+            "rows": made.rows,
+            "train": made.train_rows,
+            "validation": made.validation_rows,
+            "as_of": made.as_of,
+            "features": [feature.name for feature in made.features],
+            "look_ahead": made.look_ahead,
+            "fingerprint": made.fingerprint,
+        }
+    )
 
 
 @command

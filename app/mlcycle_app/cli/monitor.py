@@ -11,18 +11,21 @@ from mlcycle_app.tables import TABLES
 
 __all__ = ["monitor_ack", "monitor_alerts", "monitor_labels", "monitor_run", "monitor_windows"]
 
+LINE = ("verdict", "metric", "subject", "value", "limit", "n")
+
 
 @command
 def monitor_run(gateway: Gateway) -> Answer:
     """Judge the windows that are not judged yet; exit code 1 when an alert opened."""
     report = gateway.do("monitor.run")
     rows = [
-        {"window": window.span.end, "verdict": line.verdict, "metric": line.metric, "subject": line.subject, "value": line.value, "limit": line.limit, "n": line.n}
+        {"window": window.span.end} | {name: getattr(line, name) for name in LINE}
         for window in report.windows
         for line in window.lines
-    ]  # fmt: skip
+    ]
     say(
-        f"{len(report.windows)} windows judged, {report.unchanged} unchanged, {len(report.opened)} alerts opened, {report.closed} closed"
+        f"{len(report.windows)} windows judged, {report.unchanged} unchanged, "
+        f"{len(report.opened)} alerts opened, {report.closed} closed"
     )
     return Answer(rows, empty="every window is up to date", code=1 if report.opened else 0)
 

@@ -96,7 +96,7 @@ def trace(gateway: Gateway, what: str) -> Answer:
 
 
 @free_command
-def config_show(folder: str | None) -> Answer:
+def config_show(_: str | None) -> Answer:
     """Print each setting with its value and where it comes from."""
     settings = free("settings.load")
     return Answer(

@@ -237,9 +237,8 @@ def fingerprint(session: Session, relation: str) -> str:
     """
     names = sorted(column["column_name"] for column in session.rows(f"DESCRIBE SELECT * FROM {relation}"))
     text = " || chr(31) || ".join(f"coalesce({quote(name)}::VARCHAR, chr(30))" for name in names)
-    found = session.one(
-        f"SELECT count(*) AS n, (coalesce(sum(md5_number_lower({text})), 0) % 18446744073709551616)::HUGEINT AS total FROM {relation}"
-    )
+    total = f"(coalesce(sum(md5_number_lower({text})), 0) % {1 << 64})::HUGEINT"
+    found = session.one(f"SELECT count(*) AS n, {total} AS total FROM {relation}")
     return f"{found['n']}-{int(found['total']):016x}"
 
 

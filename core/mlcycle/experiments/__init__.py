@@ -9,7 +9,15 @@ if TYPE_CHECKING:
     from mlcycle.experiments.artifacts import keep_bytes, read_artifact
     from mlcycle.experiments.bootstrap import Paired, paired
     from mlcycle.experiments.capture import run_command
-    from mlcycle.experiments.comparison import best, compare, list_runs, model_params, run_package, show, winner
+    from mlcycle.experiments.comparison import (
+        best,
+        compare,
+        list_runs,
+        model_params,
+        run_package,
+        show,
+        winner,
+    )
     from mlcycle.experiments.evaluation import Scores, evaluate
     from mlcycle.experiments.metrics import Measured, score
     from mlcycle.experiments.model import Comparison, RunResult, RunRow, SweepResult, Trial

@@ -188,7 +188,9 @@ def _onnx(fitted: Fitted, width: int) -> bytes:
 
 
 def _run_onnx(content: bytes, output: str, matrix: NDArray[np.float32]) -> Any:
-    import onnxruntime
+    from mlcycle import ort
+
+    onnxruntime = ort.load()
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1

@@ -1,6 +1,6 @@
 """Phase 6: how the model does on live data, held against the requirements of phase 1."""
 
-from mlcycle.monitor.alerts import ack, alerts
+from mlcycle.monitor.alerts import ack, alerts, close
 from mlcycle.monitor.labels import labels
 from mlcycle.monitor.model import (
     Alert,
@@ -34,6 +34,7 @@ __all__ = [
     "WindowResult",
     "ack",
     "alerts",
+    "close",
     "labels",
     "panel",
     "run",

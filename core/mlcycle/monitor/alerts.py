@@ -10,7 +10,7 @@ from mlcycle.monitor.model import Alert
 from mlcycle.store import Store
 from mlcycle.workspace import Workspace
 
-__all__ = ["ack", "alerts"]
+__all__ = ["ack", "alerts", "close"]
 
 
 def alerts(
@@ -52,6 +52,24 @@ def ack(workspace: Workspace, alert_id: str | None = None) -> list[Alert]:
             for alert in found:
                 records.set_alert_state(tx, alert.alert_id, "acknowledged")
                 tx.audit(f"alert {alert.alert_id}", before="open", after="acknowledged")
+    return found
+
+
+def close(workspace: Workspace, model: str, version: int, *, because: str) -> list[Alert]:
+    """Close the open alerts about a model version that no longer answers; returns them.
+
+    Parameters
+    ----------
+    because
+        What answered them, for the audit: the version that took over.
+    """
+    store = Store(workspace)
+    found = records.alert_rows(store, "open", (model, version))
+    if found:
+        with store.transaction("monitor close") as tx:
+            for alert in found:
+                records.set_alert_state(tx, alert.alert_id, "closed")
+                tx.audit(f"alert {alert.alert_id}", before="open", after=f"closed: {because}")
     return found
 
 

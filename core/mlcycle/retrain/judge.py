@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from mlcycle import clock, data, deploy, models
+from mlcycle import clock, data, deploy, models, monitor
 from mlcycle.declare import load
 from mlcycle.declare.model import Spine
 from mlcycle.engines import local
@@ -68,6 +68,8 @@ def judge(workspace: Workspace) -> Judgement:
             return _waits(challenger, champion, found, declared.monitor.too_few)
         on, moment = (found.start, found.end), found.end
     decision = deploy.promote(workspace, challenger.subject, on=on, decided_by=BY)
+    if decision.approved and champion is not None:
+        monitor.close(workspace, model, champion.version, because=f"{challenger.subject} took over")
     return _judgement(decision, challenger, moment)
 
 

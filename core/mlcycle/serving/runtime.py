@@ -107,11 +107,9 @@ def _number(value: float) -> float | None:
 
 
 def _onnx(package: Package) -> Run:
-    # Builds since 1.29 send model names and hashes to their maker and keep an identifier of the machine in the
-    # user's home, unless this is set before the library begins. Nothing of a product leaves the machine.
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    import onnxruntime
+    from mlcycle import ort
 
+    onnxruntime = ort.load()
     errors = _onnx_errors()
     signature = package.signature
     options = onnxruntime.SessionOptions()
