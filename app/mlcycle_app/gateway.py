@@ -5,6 +5,9 @@ What comes back are frozen dataclasses and plain rows; no connection, cursor or 
 
 from __future__ import annotations
 
+import os
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
@@ -12,15 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlcycle import clock
-from mlcycle.errors import MlcycleError, NotFoundError, NotMet, UsageError, WorkspaceError
+from mlcycle.errors import CouldNot, MlcycleError, NotFoundError, NotMet, UsageError, WorkspaceError
 from mlcycle.workspace import Workspace
 
 if TYPE_CHECKING:
     from mlcycle.board import Board, PhaseState
     from mlcycle.monitor.panel import Panel
+    from mlcycle.settings import Settings
 
 __all__ = [
     "Board",
+    "CouldNot",
     "Gateway",
     "MlcycleError",
     "NotFoundError",
@@ -66,6 +71,18 @@ class Gateway:
         """Return the real time."""
         return clock.wall()
 
+    @staticmethod
+    def is_simulated() -> bool:
+        """Tell whether a time was set by hand."""
+        return clock.is_simulated()
+
+    @staticmethod
+    def settings() -> Settings:
+        """Return the user's settings; see `mlcycle.settings.load`."""
+        from mlcycle.settings import load
+
+        return load()
+
     @property
     def name(self) -> str:
         """Name of the folder."""
@@ -102,6 +119,10 @@ class Gateway:
 
         return self.rows(TABLES[name].sql)
 
+    def tables(self, names: Sequence[str]) -> Mapping[str, list[dict[str, Any]]]:
+        """Return the rows of several of `tables.TABLES`."""
+        return {name: self.table(name) for name in names}
+
     def board(self) -> Board:
         """Return the lifecycle board."""
         from mlcycle.board import board
@@ -114,8 +135,45 @@ class Gateway:
 
         return panel(self.workspace)
 
+    def signs(self) -> Mapping[tuple[str, int], str]:
+        """Return the comparison of every requirement, by id and version."""
+        rows = self.rows("SELECT requirement_id, version, comparison FROM requirements")
+        return {(row["requirement_id"], row["version"]): row["comparison"] for row in rows}
+
+    def stamp(self) -> tuple[object, ...]:
+        """Return something that differs once anything was written here. Opens nothing, and costs some file sizes."""
+        return tuple(sorted(_sizes(self.workspace.database, self.workspace.journal)))
+
+    def typed(self, words: str) -> str:
+        """Return a command of this workspace as it can be typed where the program was started."""
+        try:
+            nearest = Workspace.find()
+        except WorkspaceError:
+            nearest = None
+        place = "" if nearest == self.workspace else f"-w {shlex.quote(str(self.workspace.root))} "
+        return f"mlcycle {place}{words.removeprefix('mlcycle ')}"
+
+    def log_files(self) -> Iterator[Path]:
+        """Yield where the UI may log, the best place first: one that cannot be written is to be passed over."""
+        yield self.workspace.home / "ui.log"
+        from platformdirs import user_log_dir
+
+        yield Path(user_log_dir("mlcycle", appauthor=False)) / "ui.log"
+
 
 def free(verb: str, *arguments: Any, **options: Any) -> Any:
     """Call a verb of core that needs no workspace, such as `design.init`."""
     room, _, name = verb.rpartition(".")
     return getattr(import_module(f"mlcycle.{room}"), name)(*arguments, **options)
+
+
+def _sizes(*places: Path) -> Iterator[tuple[str, int, int]]:
+    for place in places:
+        try:
+            found = os.stat(place)
+            if place.is_dir():
+                yield from _sizes(*place.iterdir())
+            else:
+                yield str(place), found.st_size, found.st_mtime_ns
+        except OSError:
+            continue  # folded away, or not there yet

@@ -1,36 +1,48 @@
-"""State as glyph, word and colour together, so that none of the three is needed to read it."""
+"""State as glyph, word and colour together, so that none of the three is needed to read it; and all of it in ASCII."""
 
 from __future__ import annotations
 
 import os
 import sys
 
-from rich.text import Text
+from rich.segment import Segment
+from textual.color import Color
+from textual.filter import LineFilter
 
-__all__ = ["ascii_only", "glyph", "mark", "style_of"]
+__all__ = ["KINDS", "Ascii", "ascii_only", "glyph", "style_of"]
 
 GLYPHS = {"ok": "✓", "attention": "!", "failed": "✗", "running": "●", "none": "○"}
-ASCII = {"ok": "+", "attention": "!", "failed": "x", "running": "*", "none": "-"}
 STYLES = {"ok": "green", "attention": "yellow", "failed": "bold red", "running": "cyan", "none": "dim"}
 
 KINDS = {
     "ok": "ok", "pass": "ok", "approved": "ok", "finished": "ok", "admitted": "ok", "done": "ok", "closed": "ok",
-    "warn": "attention", "watch": "attention", "open": "attention", "too few": "attention", "acknowledged": "none", "arrived": "attention",
-    "alert": "failed", "fail": "failed", "failed": "failed", "error": "failed", "refused": "failed", "killed": "failed", "rejected": "failed",
+    "warn": "attention", "watch": "attention", "open": "attention", "too few": "attention", "arrived": "attention",
+    "alert": "failed", "fail": "failed", "failed": "failed", "error": "failed", "refused": "failed", "killed": "failed",
+    "rejected": "failed",
     "running": "running", "starting": "running",
-    "not measured": "none", "stopped": "none",
+    "not measured": "none", "stopped": "none", "acknowledged": "none",
 }  # fmt: skip
 """Every state word of the store and the kind it is of."""
 
+PLAIN = {
+    ord(character): plain
+    for characters, plain in (
+        ("╭╮╰╯┌┐└┘┏┓┗┛├┤┬┴┼", "+"), ("─━▔", "-"), ("│┃╎▏▎▕", "|"), ("▁▂", "_"), ("▃▄", "-"), ("▅▆▇", "="),
+        ("█▉▊▋▌▍▐", "#"), ("✓", "+"), ("✗×", "x"), ("●•", "*"), ("○−", "-"), ("…", "~"), ("·", "."), ("▶", ">"), ("◀", "<"),
+    )
+    for character in characters
+}  # fmt: skip
+"""Box and block characters and their stand-ins, a cell each; letters that people wrote stay as they are."""
+
 
 def ascii_only() -> bool:
-    """Return whether the terminal should get plain ASCII glyphs."""
+    """Return whether the terminal is known to lack box and block characters."""
     return os.environ.get("MLCYCLE_ASCII") == "1" or os.environ.get("TERM") == "linux" or sys.platform == "win32"
 
 
 def glyph(kind: str) -> str:
     """Return the glyph of a kind of state."""
-    return (ASCII if ascii_only() else GLYPHS)[kind]
+    return GLYPHS[kind]
 
 
 def style_of(kind: str) -> str:
@@ -38,7 +50,9 @@ def style_of(kind: str) -> str:
     return STYLES[kind]
 
 
-def mark(word: str) -> Text:
-    """Return a state word with its glyph and colour; an unknown word stays plain."""
-    kind = KINDS.get(word)
-    return Text(word) if kind is None else Text(f"{glyph(kind)} {word}", style=STYLES[kind])
+class Ascii(LineFilter):
+    """Redraws every line that leaves for the terminal in ASCII, whichever widget drew it."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        """Translate the segments of one line."""
+        return [Segment(text.translate(PLAIN), style, control) for text, style, control in segments]

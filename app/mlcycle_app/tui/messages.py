@@ -1,14 +1,16 @@
-"""What workers tell the screen. Past tense, frozen, and carrying the generation they answer, so that stale news is dropped."""
+"""What views and workers tell the frame. Past tense, and carrying the generation they answer, so that stale news is dropped."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from textual.message import Message
 
-from mlcycle_app.gateway import MlcycleError
+if TYPE_CHECKING:
+    from mlcycle_app.gateway import Board, MlcycleError
 
-__all__ = ["BoardRead", "Failed", "Loaded", "OpenScreen"]
+__all__ = ["BoardFailed", "BoardRead", "Failed", "Loaded", "OpenRow", "OpenScreen", "TwinChanged"]
 
 
 class Loaded(Message):
@@ -30,11 +32,19 @@ class Failed(Message):
 
 
 class BoardRead(Message):
-    """The lifecycle board has been read: the strip redraws."""
+    """The lifecycle board has been read."""
 
-    def __init__(self, board: Any) -> None:
+    def __init__(self, board: Board) -> None:
         super().__init__()
         self.board = board
+
+
+class BoardFailed(Message):
+    """The lifecycle board could not be read."""
+
+    def __init__(self, error: MlcycleError) -> None:
+        super().__init__()
+        self.error = error
 
 
 class OpenScreen(Message):
@@ -43,3 +53,16 @@ class OpenScreen(Message):
     def __init__(self, number: int) -> None:
         super().__init__()
         self.number = number
+
+
+class OpenRow(Message):
+    """Somebody asked for one row of a list in full."""
+
+    def __init__(self, title: str, row: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.title = title
+        self.row = row
+
+
+class TwinChanged(Message):
+    """The command that does the same from the shell is another one now: the pane or the cursor has changed."""

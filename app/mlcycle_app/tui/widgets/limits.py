@@ -1,4 +1,4 @@
-"""Measured numbers as bars against their limits: one line each, glyph, name, bar, value, limit, n."""
+"""Measured numbers against their limits, a line each: glyph, name, bar with the limit in its middle, value, limit, n."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ from textual.app import ComposeResult, RenderResult
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from mlcycle_app.tui.glyphs import KINDS, ascii_only, glyph, style_of
+from mlcycle_app.tui.glyphs import KINDS, glyph, style_of
+from mlcycle_app.tui.widgets.rows import cut
 
 __all__ = ["Limit", "Limits"]
 
 EIGHTHS = " ▏▎▍▌▋▊▉█"
+LONGEST, SHORTEST = 24, 12
+"""Cells of a name, with room and without."""
+LEAST_BAR = 5
+ROOM_FOR_N = 58
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,11 @@ class Limit:
     sign: str = ""
     """The comparison, such as `>=`; drawn before the limit."""
 
+    @property
+    def held(self) -> str:
+        """The limit in words."""
+        return "" if self.limit is None else f"{self.sign or 'limit'} {_short(self.limit)}"
+
 
 class _Lines(Static):
     """The drawn lines."""
@@ -38,20 +48,17 @@ class _Lines(Static):
         self._empty = empty
         self._limits: Sequence[Limit] | None = None
 
-    def show(self, limits: Sequence[Limit]) -> None:
-        self._limits = limits
-        self.refresh(layout=True)
+    def show(self, limits: Sequence[Limit] | None) -> None:
+        if limits != self._limits:
+            self._limits = limits
+            self.refresh(layout=True)
 
     def render(self) -> RenderResult:
         if self._limits is None:
             return Text("reading …", style="dim")
         if not self._limits:
             return Text(self._empty, style="dim")
-        width = max(24, self.size.width)
-        name = min(22, max(len(limit.name) for limit in self._limits))
-        bar = max(4, width - name - 36)
-        most = max((2 * (limit.limit or 0) for limit in self._limits), default=0)
-        return Text("\n").join(_line(limit, name, bar, most) for limit in self._limits)
+        return _drawn(self._limits, self.size.width)
 
 
 class Limits(VerticalScroll):
@@ -67,32 +74,56 @@ class Limits(VerticalScroll):
         yield self._lines
 
     def show(self, limits: Sequence[Limit], subtitle: str) -> None:
-        """Draw numbers; the subtitle says the window they belong to."""
+        """Draw numbers; the subtitle says the window they belong to. A limit that all share is said there, once."""
+        shared = {limit.held for limit in limits}
+        if len(limits) > 1 and len(shared) == 1 and limits[0].limit is not None:
+            subtitle = f"{limits[0].held}, {subtitle}"
         self.border_subtitle = subtitle
         self._lines.show(limits)
 
 
-def _line(limit: Limit, name: int, width: int, most: float) -> Text:
+def _drawn(limits: Sequence[Limit], width: int) -> Text:
+    shared = len(limits) > 1 and len({limit.held for limit in limits}) == 1
+    held = 0 if shared else max(len(limit.held) for limit in limits) + 1
+    most = max(len(f"{limit.n:,}") for limit in limits) + 4 if width >= ROOM_FOR_N else 0
+    room = width - 2 - 8 - held - most
+    name = min(LONGEST, max(len(limit.name) for limit in limits))
+    bar = room - name - 1
+    if bar < LEAST_BAR:
+        name = max(min(name, SHORTEST), min(name, room - 1 - LEAST_BAR))
+        bar = room - name - 1
+    scale = max((limit.value or 0.0 for limit in limits if not limit.limit), default=0.0)
+    return Text("\n").join(_line(limit, name, bar if bar >= LEAST_BAR else 0, held, most, scale) for limit in limits)
+
+
+def _line(limit: Limit, name: int, bar: int, held: int, most: int, scale: float) -> Text:
     kind = KINDS.get(limit.verdict, "none")
     style = style_of(kind)
-    text = Text(no_wrap=True)
-    text.append(f"{glyph(kind)} ", style=style).append(f"{limit.name[:name]:<{name}} ")
+    text = Text(no_wrap=True, overflow="ellipsis", end="")
+    text.append(f"{glyph(kind)} ", style=style).append(cut(limit.name, name)).append(" ")
     if limit.value is None:
-        return text.append(f"{limit.verdict}", style="dim").append(f"  n {limit.n:,}", style="dim")
-    top = 2 * limit.limit if limit.limit else most
-    text.append(_bar(limit.value / top if top else 0.0, width), style=style)
+        return text.append(f"{limit.verdict}, n {limit.n:,}", style="dim")
+    if bar:
+        top = 2 * limit.limit if limit.limit else scale
+        text.append_text(_bar(limit.value / top if top else 0.0, bar, style, limited=bool(limit.limit)))
     text.append(f" {_short(limit.value):>7}", style="bold")
-    held = f"{limit.sign or 'limit'} {_short(limit.limit)}" if limit.limit is not None else ""
-    return text.append(f" {held:<13}", style="dim").append(f"n {limit.n:,}", style="dim")
+    if held:
+        text.append(f" {limit.held:<{held - 1}}", style="dim")
+    if most:
+        text.append(f"  n {limit.n:>{most - 4},}", style="dim")
+    return text
 
 
-def _bar(share: float, width: int) -> str:
-    share = min(1.0, max(0.0, share))
-    if ascii_only():
-        return ("#" * round(share * width)).ljust(width, ".")
-    eighths = round(share * width * 8)
-    full, rest = divmod(eighths, 8)
-    return ("█" * full + (EIGHTHS[rest] if rest else "")).ljust(width)[:width]
+def _bar(share: float, width: int, style: str, *, limited: bool) -> Text:
+    full, rest = divmod(round(min(1.0, max(0.0, share)) * width * 8), 8)
+    drawn = list(("█" * full + (EIGHTHS[rest] if rest else "")).ljust(width)[:width])
+    text, middle = Text(end=""), width // 2
+    for place, sign in enumerate(drawn):
+        if limited and place == middle and sign == " ":
+            text.append("│", style="dim")
+        else:
+            text.append(sign, style=style)
+    return text
 
 
 def _short(value: float) -> str:

@@ -1,90 +1,110 @@
-"""A bordered table with its four states: loading, empty, full, error."""
+"""A bordered list with its four states: loading, empty, full, error."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.widgets import DataTable, Static
+from textual.widgets import Static
 
 from mlcycle_app.gateway import MlcycleError
 from mlcycle_app.tables import Table
-from mlcycle_app.tui.ages import moment
-from mlcycle_app.tui.glyphs import mark
+from mlcycle_app.tui.cells import cell
+from mlcycle_app.tui.columns import Column
+from mlcycle_app.tui.messages import OpenRow
+from mlcycle_app.tui.widgets.rows import Rows
 
-__all__ = ["Pane"]
+__all__ = ["LOADING", "Pane"]
 
-STATES = {"verdict", "state", "status", "outcome", "gate"}
-"""Columns whose words get glyph and colour."""
-CELL = 44
-LOADING = "reading …"
+LOADING = Text("reading …", style="dim")
+WIDEST = 40
+"""Cells a column may ask for unless it stretches."""
+MOST = 500
+"""Rows that a table's query ends with at most."""
 
 
 class Pane(Vertical):
     """One of `tables.TABLES`, drawn."""
 
-    def __init__(self, name: str, table: Table) -> None:
+    def __init__(self, name: str, table: Table, *, labels: bool = True) -> None:
         super().__init__(id="pane-" + name.replace(" ", "-"), classes="pane")
         self._table = table
+        self._labels = labels
+        self._rows: Sequence[Mapping[str, Any]] | None = None
+        self._count = ""
         self.border_title = table.title
-        self._keys: list[str] = []
-
-    def compose(self) -> ComposeResult:
-        """A message, and the table that takes its place once there are rows."""
-        yield Static(LOADING, classes="message")
-        grid: DataTable[Text] = DataTable(cursor_type="row", zebra_stripes=False)
-        grid.display = False
-        yield grid
 
     @property
-    def grid(self) -> DataTable[Text]:
-        """The table itself."""
-        return self.query_one(DataTable)
+    def command(self) -> str:
+        """The command that lists the same."""
+        return self._table.command
 
-    def show_rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Draw the rows, keeping the cursor where it was; without rows say what to type."""
-        message, grid = self.query_one(".message", Static), self.grid
-        self.border_subtitle = f"{len(rows):,} rows" if len(rows) != 1 else "1 row"
-        message.display, grid.display = not rows, bool(rows)
+    @property
+    def list(self) -> Rows:
+        """The list itself."""
+        return self.query_one(Rows)
+
+    def compose(self) -> ComposeResult:
+        """A message, and the list that takes its place once there are rows."""
+        yield Static(LOADING, classes="message")
+        rows = Rows(labels=self._labels)
+        rows.display = False
+        yield rows
+
+    def show_rows(self, rows: Sequence[Mapping[str, Any]], count: str = "") -> None:
+        """Draw the rows, keeping the cursor where it was; without rows say what to type.
+
+        Parameters
+        ----------
+        count
+            Said in the border instead of the number of rows.
+        """
+        message, shown = self.query_one(".message", Static), self.list
+        shown.stale = False
+        words = "1 row" if len(rows) == 1 else f"{len(rows):,} rows"
+        self._count = count or (f"first {words}" if len(rows) == MOST else words)
+        message.display, shown.display = not rows, bool(rows)
         if not rows:
             message.update(self._table.empty)
-            return
-        row = grid.cursor_row
-        keys = list(rows[0])
-        if keys != self._keys:
-            grid.clear(columns=True)
-            for key in keys:
-                grid.add_column(key.replace("_", " "), key=key)
-            self._keys = keys
+            self.border_subtitle = ""
         else:
-            grid.clear()
-        grid.add_rows([[self._cell(key, line[key]) for key in keys] for line in rows])
-        grid.move_cursor(row=min(row, len(rows) - 1))
+            lines = [[cell(key, value, self._table.aged) for key, value in row.items()] for row in rows]
+            columns = [self._column(key, index, lines) for index, key in enumerate(rows[0])]
+            shown.show(columns, lines)
+            self._subtitle()
+        self._rows = rows
 
     def show_error(self, error: MlcycleError) -> None:
-        """Say what is wrong; rows that were there stay, dimmed."""
-        self.border_subtitle = "not current"
-        if not self.grid.display:
-            text = Text(f"{error.message}\n", style="bold red") + Text(error.hint)
-            self.query_one(".message", Static).update(text)
+        """Say what is wrong; rows that were there stay, without colour."""
+        if self._rows:
+            self.list.stale = True
+            self.border_subtitle = "not current"
+        else:
+            words = Text(error.message, style="bold red")
+            self.query_one(".message", Static).update(words.append(f"\n{error.hint}", style="default"))
 
-    def _cell(self, key: str, value: Any) -> Text:
-        right = key in self._table.right
-        if value is None:
-            return Text("-", style="dim", justify="right" if right else "left")
-        if key in STATES:
-            return mark(str(value))
-        if isinstance(value, datetime):
-            return Text(moment(value))
-        if isinstance(value, bool):
-            return Text("yes" if value else "no")
-        if isinstance(value, float):
-            return Text(f"{value:,.4g}" if abs(value) < 1e6 else f"{value:,.0f}", justify="right")
-        if isinstance(value, int):
-            return Text(f"{value:,}", justify="right" if right else "left")
-        text = str(value).replace("\n", " ")
-        return Text(text if len(text) <= CELL else text[: CELL - 1] + "…")
+    def on_rows_opened(self, event: Rows.Opened) -> None:
+        """Show the row in full."""
+        event.stop()
+        if self._rows:
+            self.post_message(OpenRow(self._table.title, self._rows[event.index]))
+
+    def on_rows_laid(self, event: Rows.Laid) -> None:
+        """Say how many columns found no room."""
+        event.stop()
+        if self._rows and not self.list.stale:
+            self._subtitle()
+
+    def _subtitle(self) -> None:
+        hidden = self.list.hidden
+        self.border_subtitle = self._count + (f", enter shows {hidden} more columns" if hidden > 1 else "")
+
+    def _column(self, key: str, index: int, lines: Sequence[Sequence[Any]]) -> Column:
+        label = "age" if key == self._table.aged else key.replace("_", " ")
+        stretch = key == self._table.stretch
+        width = max(len(label), *(len(line[index].text) for line in lines))
+        right = key in self._table.right or key == self._table.aged
+        return Column(label, width if stretch else min(width, WIDEST), right, stretch)

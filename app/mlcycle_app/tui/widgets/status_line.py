@@ -1,24 +1,62 @@
-"""The line above the footer: the last thing worth saying, kept until something newer or Escape."""
+"""The line above the footer: an error until it is over, a word for a while, else the command that does the same."""
 
 from __future__ import annotations
 
 from rich.text import Text
-from textual.widgets import Static
+from textual.app import RenderResult
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from mlcycle_app.gateway import MlcycleError
 
 __all__ = ["StatusLine"]
 
+SAID_S = 4.0
+"""How long a word stays."""
 
-class StatusLine(Static):
-    """One line of words."""
+
+class StatusLine(Widget):
+    """One line."""
+
+    twin: reactive[str] = reactive("")
+    """The command that shows the same as what has the focus."""
+    _said: reactive[str] = reactive("")
+    _complaint: reactive[tuple[str, str, str] | None] = reactive(None)
 
     def __init__(self) -> None:
-        super().__init__("", id="status")
+        super().__init__(id="status")
 
     def say(self, words: str) -> None:
-        """Show words."""
-        self.update(Text(words, no_wrap=True, overflow="ellipsis"))
+        """Show words for a while."""
+        self._said = words
+        self.set_timer(SAID_S, lambda: self._unsay(words))
 
-    def complain(self, words: str, hint: str = "") -> None:
-        """Show an error with what to type next."""
-        text = Text(f"✗ {words}", style="bold red", no_wrap=True, overflow="ellipsis")
-        self.update(text + Text(f"   {hint}", style="default") if hint else text)
+    def complain(self, source: str, error: MlcycleError) -> None:
+        """Show an error with what to type next, until its source succeeds."""
+        self._complaint = (source, error.message, error.hint)
+
+    def settle(self, source: str) -> None:
+        """A source has succeeded: its error is over."""
+        if self._complaint is not None and self._complaint[0] == source:
+            self._complaint = None
+
+    def quiet(self) -> None:
+        """Forget errors and words, as another screen is shown."""
+        self._complaint, self._said = None, ""
+
+    def render(self) -> RenderResult:
+        """Draw what matters most."""
+        text = Text(no_wrap=True, overflow="ellipsis")
+        if self._complaint is not None:
+            _, message, hint = self._complaint
+            text.append(f"✗ {message}", style="bold red")
+            return text.append(f"   {hint}") if hint else text
+        if self._said:
+            return text.append(self._said)
+        if not self.twin:
+            return text
+        return text.append("$ ", style="dim").append(self.twin).append("   y copies it", style="dim")
+
+    def _unsay(self, words: str) -> None:
+        if self._said == words:
+            self._said = ""

@@ -1,4 +1,4 @@
-"""Row 1 of every screen: the product, the seven phases with their states, the clock."""
+"""Row 1 of every screen: the product, the screens with their phases' states, the clock."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 from textual.app import RenderResult
 from textual.reactive import reactive
-from textual.widget import Widget
 
 from mlcycle_app.commands import PHASES
 from mlcycle_app.gateway import Gateway
 from mlcycle_app.tui.glyphs import glyph, style_of
+from mlcycle_app.tui.widgets.line import Line
 
 if TYPE_CHECKING:
     from mlcycle_app.gateway import Board
 
 __all__ = ["Strip"]
 
-WIDE = 100
+NAMES_FROM = 126
+"""Width from which every phase is named, not just the one shown."""
 
 
-class Strip(Widget):
+class Strip(Line):
     """The lifecycle strip."""
 
     board: reactive[Board | None] = reactive(None)
@@ -34,19 +35,32 @@ class Strip(Widget):
         self._product = name
 
     def render(self) -> RenderResult:
-        """Draw one line that fits the width: names when wide, numbers alone when narrow."""
-        left = Text(no_wrap=True).append(" mlcycle ", style="bold reverse").append(f" {self._product[:20]}  ")
+        """Draw one line that fits: the screens first, then the clock, then as much of the product's name as is left."""
+        wide = self.size.width >= NAMES_FROM
         states = {phase.number: phase.state for phase in self.board.phases} if self.board else {}
-        for number, name in enumerate(PHASES):
-            if number == 0:
-                continue
-            state = states.get(number)
-            label = f"{number}{glyph(state) if state else '…'}"
-            if self.size.width >= WIDE:
-                label += f" {name}"
-            style = style_of(state) if state else "dim"
-            left.append(label, style=f"{style} underline" if number == self.current else style)
-            left.append("  " if self.size.width >= WIDE else " ")
-        clock = Text(Gateway.now().strftime("%Y-%m-%d %H:%M "), style="dim")
-        gap = self.size.width - left.cell_len - clock.cell_len
-        return left.append(" " * gap).append_text(clock) if gap >= 0 else left
+        labels = [self._label(number, states.get(number, ""), wide) for number in range(len(PHASES))]
+        needed = sum(len(label) for label in labels)
+        clock = self._clock()
+        if needed + len(clock) + 10 > self.size.width:
+            clock = ""
+        room = self.size.width - needed - len(clock) - 3
+        name = self._product if len(self._product) <= room else f"{self._product[: max(0, room - 1)]}…"
+        text = self._begin()
+        self._say(text, f" {name} ", "bold reverse", "app.go(0)")
+        self._say(text, " ")
+        for number, label in enumerate(labels):
+            state = states.get(number, "")
+            style = style_of(state) if state else "default"
+            self._say(text, label, f"{style} reverse" if number == self.current else style, f"app.go({number})")
+        gap = self.size.width - text.cell_len - len(clock)
+        return text.append(" " * max(0, gap)).append(clock, style="dim") if clock else text
+
+    def _label(self, number: int, state: str, wide: bool) -> str:
+        sign = glyph(state) if state else "…" if number else ""
+        name = f" {PHASES[number]}" if wide or number == self.current else ""
+        return f" {number}{sign}{name} "
+
+    @staticmethod
+    def _clock() -> str:
+        now = Gateway.now()
+        return f"as of {now:%Y-%m-%d} " if Gateway.is_simulated() else f"{now:%H:%M} UTC "

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.reactive import reactive
-from textual.widgets import Markdown
 
 from mlcycle_app.commands import PHASES
 
@@ -15,7 +13,7 @@ __all__ = ["Teach"]
 
 
 class Teach(VerticalScroll):
-    """The panel; hidden until asked for."""
+    """The panel; hidden until asked for, and only then made."""
 
     phase: reactive[int] = reactive(0)
     """Number of the screen it explains."""
@@ -24,15 +22,21 @@ class Teach(VerticalScroll):
         super().__init__(id="teach")
         self.display = False
         self.border_title = "why"
+        self.border_subtitle = "t closes"
 
-    def compose(self) -> ComposeResult:
-        """The text."""
-        yield Markdown(self._text())
-
-    def watch_phase(self) -> None:
+    async def watch_phase(self) -> None:
         """Explain another phase."""
-        if self.is_mounted:
-            self.query_one(Markdown).update(self._text())
+        if self.display:
+            await self.explain()
 
-    def _text(self) -> str:
-        return (files("mlcycle_app.tui") / "teach" / f"{PHASES[self.phase].lower()}.md").read_text(encoding="utf-8")
+    async def explain(self) -> None:
+        """Put the phase's words up."""
+        from textual.widgets import Markdown  # brings a parser that the first frame needs not wait for
+
+        text = (files("mlcycle_app.tui") / "teach" / f"{PHASES[self.phase].lower()}.md").read_text(encoding="utf-8")
+        there = self.query(Markdown)
+        if there:
+            await there.first().update(text)
+        else:
+            await self.mount(Markdown(text))
+        self.scroll_home(animate=False)

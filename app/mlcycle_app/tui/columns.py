@@ -1,0 +1,61 @@
+"""Which columns of a list fit a width, and how wide each may be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = ["GAP", "Column", "fit"]
+
+GAP = 2
+"""Cells between two columns."""
+LEAST = 14
+"""Cells below which a stretching column gives way."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column, wished for in the order of importance."""
+
+    label: str
+    width: int
+    """What its widest cell needs."""
+    right: bool = False
+    stretch: bool = False
+    """Whether it may be cut to let others stand beside it, and takes what is left."""
+
+
+def fit(columns: Sequence[Column], room: int) -> list[tuple[int, int]]:
+    """Return the columns that fit as (index, width), in order: whole ones, but for one that stretches.
+
+    Parameters
+    ----------
+    room
+        Cells there are.
+    """
+    taken: dict[int, int] = {}
+    left = room + GAP
+
+    def take(index: int) -> bool:
+        nonlocal left
+        column = columns[index]
+        least = min(column.width, LEAST) if column.stretch else column.width
+        if least + GAP > left:
+            return False
+        taken[index] = least
+        left -= least + GAP
+        return True
+
+    wished = list(range(len(columns)))
+    while wished and take(wished[0]):
+        wished.pop(0)
+    if columns and not taken:
+        return [(0, max(1, room))]
+    for index in taken:
+        if columns[index].stretch:
+            more = min(left, columns[index].width - taken[index])
+            taken[index] += more
+            left -= more
+    for index in wished:
+        take(index)
+    return sorted(taken.items())
