@@ -63,6 +63,31 @@ def month(number: int) -> datetime:
     return START + timedelta(days=30 * number)
 
 
+SOURCE = {
+    "path": "checks.csv",
+    "format": "csv",
+    "key": ["machine", "asked"],
+    "time": "asked",
+    "columns": COLUMNS,
+}
+FEATURES = {
+    "spine": {
+        "table": "checks",
+        "key": "machine",
+        "time": "asked",
+        "target": "failed",
+        "known": "told",
+    },
+    "views": {
+        "state": {
+            "table": "checks",
+            "key": "machine",
+            "features": {"load": "load", "hours": "hours", "hall": "hall"},
+        }
+    },
+}
+
+
 def make(
     root: Path,
     *,
@@ -73,32 +98,10 @@ def make(
 ) -> Workspace:
     """Write the declarations, and the checked rows as one batch."""
     root.mkdir(parents=True, exist_ok=True)
-    source = {
-        "path": "checks.csv",
-        "format": "csv",
-        "key": ["machine", "asked"],
-        "time": "asked",
-        "columns": COLUMNS,
-    }
     declared: dict[str, Any] = {
         "mlcycle": {"name": "machines"},
-        "data": {"sources": {"checks": source}},
-        "features": {
-            "spine": {
-                "table": "checks",
-                "key": "machine",
-                "time": "asked",
-                "target": "failed",
-                "known": "told",
-            },
-            "views": {
-                "state": {
-                    "table": "checks",
-                    "key": "machine",
-                    "features": {"load": "load", "hours": "hours", "hall": "hall"},
-                }
-            },
-        },
+        "data": {"sources": {"checks": SOURCE}},
+        "features": FEATURES,
         "training": {
             "model": "failures",
             "task": task,
