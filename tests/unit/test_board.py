@@ -1,0 +1,145 @@
+"""The lifecycle board: what it says of an empty workspace, of a young one, and what it asks for next."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlcycle.board import Board, board
+from mlcycle.ids import new_id
+from mlcycle.store import Store
+from mlcycle.workspace import Workspace
+
+NOON = datetime(2026, 1, 1, 12)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    (tmp_path / "mlcycle.yaml").write_text("name: lamps\n", encoding="utf-8")
+    made = Workspace(tmp_path)
+    Store.create(made)
+    return made
+
+
+def put(workspace: Workspace, table: str, **row: Any) -> None:
+    with Store(workspace).transaction("test") as transaction:
+        transaction.insert(table, [row])
+
+
+def batch(workspace: Workspace, state: str) -> None:
+    put(
+        workspace,
+        "batch",
+        batch_id=new_id(),
+        source="lamps",
+        path="lamps.csv",
+        sha256="0" * 64,
+        bytes=1,
+        rows=10,
+        malformed=0,
+        raw_part="0" * 64,
+        set_aside=0,
+        mended=0,
+        state=state,
+        as_of=NOON,
+        arrived_at=NOON,
+        trained=False,
+    )
+
+
+def states(found: Board) -> dict[str, str]:
+    return {phase.phase: phase.state for phase in found.phases}
+
+
+def test_an_empty_workspace_has_seven_phases_and_begins_with_design(workspace: Workspace) -> None:
+    found = board(workspace)
+    assert set(states(found).values()) == {"none"}
+    assert [phase.number for phase in found.phases] == [1, 2, 3, 4, 5, 6, 7]
+    assert found.next is not None
+    assert found.next.phase == "Design"
+
+
+def test_a_batch_that_waits_for_its_check_asks_for_attention_and_names_the_command(
+    workspace: Workspace,
+) -> None:
+    batch(workspace, "arrived")
+    found = board(workspace)
+    assert states(found)["Data"] == "attention"
+    assert found.next is not None
+    assert found.next.command == "mlcycle quality check"
+
+
+def test_a_refused_batch_comes_before_everything_else(workspace: Workspace) -> None:
+    batch(workspace, "refused")
+    batch(workspace, "arrived")
+    found = board(workspace)
+    assert states(found)["Data"] == "failed"
+    assert found.next is not None
+    assert found.next.phase == "Data"
+
+
+def test_an_open_alert_is_named(workspace: Workspace) -> None:
+    Store(workspace).append("prediction", [prediction()])
+    put(workspace, "window_metric", **window())
+    put(workspace, "alert", **alert("heat"))
+    monitor = next(phase for phase in board(workspace).phases if phase.phase == "Monitor")
+    assert monitor.state == "attention"
+    assert monitor.says == "1 alert open: heat"
+
+
+def test_a_score_that_nothing_measured_is_not_shown_as_a_number(workspace: Workspace) -> None:
+    batch(workspace, "admitted")
+    data = next(phase for phase in board(workspace).phases if phase.phase == "Data")
+    assert "not measured" in data.says
+
+
+def prediction() -> dict[str, Any]:
+    return {
+        "prediction_id": new_id(),
+        "ts": NOON.isoformat(),
+        "as_of": NOON.isoformat(),
+        "deployment": "local",
+        "model": "lamps",
+        "version": 1,
+        "entity": "1",
+        "score": 0.5,
+        "latency_ms": 1.0,
+        "status": 200,
+        "features": {"heat": 1.0},
+    }
+
+
+def window() -> dict[str, Any]:
+    return {
+        "window_id": new_id(),
+        "deployment": "local",
+        "metric": "psi",
+        "subject": "heat",
+        "starts": NOON,
+        "ends": NOON,
+        "n": 50,
+        "value": 0.5,
+        "limit": 0.2,
+        "verdict": "alert",
+        "computed_at": NOON,
+    }
+
+
+def alert(subject: str) -> dict[str, Any]:
+    return {
+        "alert_id": new_id(),
+        "deployment": "local",
+        "metric": "psi",
+        "subject": subject,
+        "kind": "drift",
+        "window_start": NOON,
+        "window_end": NOON,
+        "severity": "critical",
+        "value": 0.5,
+        "limit": 0.2,
+        "state": "open",
+        "opened_at": NOON,
+    }
