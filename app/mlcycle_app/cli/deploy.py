@@ -25,6 +25,7 @@ __all__ = [
     "models_promote",
     "models_register",
     "models_rollback",
+    "models_show",
     "predict",
     "serve",
 ]
@@ -34,6 +35,13 @@ __all__ = [
 def models_list(gateway: Gateway) -> Answer:
     """List the model versions and their aliases."""
     return Answer(gateway.table("models"), empty=TABLES["models"].empty)
+
+
+@command
+@click.argument("model", required=False)
+def models_show(gateway: Gateway, model: str | None) -> Answer:
+    """Show MODEL, MODEL:VERSION or MODEL@ALIAS: where it came from and what it takes."""
+    return Answer(gateway.do("models.show", model))
 
 
 @command

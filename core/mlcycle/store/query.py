@@ -58,7 +58,7 @@ def run(
     except duckdb.InterruptException as error:
         raise UsageError(
             f"the query took longer than {deadline_s:g} s, and others wait",
-            hint="ask for less, or ask a copy: mlcycle store backup",
+            hint="ask for less, such as the newest rows alone",
         ) from error
     except duckdb.Error as error:
         if "Corrupt database file" in str(error):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -12,29 +13,18 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from mlcycle_app.commands import PHASES, of_screen
+from mlcycle_app.tui.keys import KEYS
 
 __all__ = ["HelpScreen"]
-
-KEYS = (
-    ("0 … 7", "Home and the seven phases"),
-    ("[  ]", "previous, next phase"),
-    ("enter", "open the phase under the cursor"),
-    ("esc", "one level back; never quits"),
-    ("tab", "next pane"),
-    ("j k g G", "down, up, top, bottom"),
-    ("z", "zoom the pane, and back"),
-    ("r", "read again"),
-    ("t", "why this phase exists"),
-    ("?", "this page"),
-    ("q", "quit"),
-)
 
 
 class HelpScreen(ModalScreen[None]):
     """Keys and commands."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,question_mark,f1,q", "dismiss", "Close", id="help.close", tooltip="Close this page")
+        Binding("escape,question_mark,f1,q", "dismiss", "Close", id="help.close", tooltip="Close this page"),
+        Binding("j", "app.move('down')", "Down", id="help.down", tooltip="Down"),
+        Binding("k", "app.move('up')", "Up", id="help.up", tooltip="Up"),
     ]
 
     def __init__(self, number: int) -> None:
@@ -43,16 +33,26 @@ class HelpScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """One scrolling page."""
-        with VerticalScroll(id="help") as page:
+        with VerticalScroll(classes="dialog") as page:
             page.border_title = "help"
             page.border_subtitle = "esc closes"
-            yield Static(self._text())
+            yield Static(self._keys())
+            yield Static(Text(f"\n{PHASES[self._number]}: from the shell", style="bold"))
+            yield Static(self._commands())
 
-    def _text(self) -> Text:
-        text = Text()
-        for key, does in KEYS:
-            text.append(f"{key:>8}  ", style="bold yellow").append(f"{does}\n")
-        text.append(f"\n{PHASES[self._number]}: the same from the shell\n", style="bold")
+    def _keys(self) -> Table:
+        table = Table.grid(padding=(0, 2))
+        table.add_column(style="bold yellow", justify="right", no_wrap=True)
+        table.add_column()
+        for key in KEYS:
+            if key.shown:
+                table.add_row(key.shown, key.says)
+        return table
+
+    def _commands(self) -> Table:
+        table = Table.grid(padding=(0, 2))
+        table.add_column(style="cyan", no_wrap=True)
+        table.add_column(style="dim")
         for command in of_screen(self._number):
-            text.append(f"  mlcycle {command.words}", style="cyan").append(f"\n      {command.summary}\n", style="dim")
-        return text
+            table.add_row(f"mlcycle {command.words}", command.summary)
+        return table

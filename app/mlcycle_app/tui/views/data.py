@@ -13,4 +13,4 @@ class DataView(TablesView):
     """The Data screen."""
 
     number: ClassVar[int] = 2
-    tables: ClassVar[tuple[str, ...]] = ("checks", "batches", "quarantine",)
+    tables: ClassVar[tuple[str, ...]] = ("checks", "batches", "quarantine")

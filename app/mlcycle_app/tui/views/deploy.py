@@ -13,4 +13,4 @@ class DeployView(TablesView):
     """The Deploy screen."""
 
     number: ClassVar[int] = 5
-    tables: ClassVar[tuple[str, ...]] = ("models", "deployments", "decisions",)
+    tables: ClassVar[tuple[str, ...]] = ("models", "deployments", "decisions")

@@ -13,4 +13,4 @@ class DesignView(TablesView):
     """The Design screen."""
 
     number: ClassVar[int] = 1
-    tables: ClassVar[tuple[str, ...]] = ("requirements", "decisions",)
+    tables: ClassVar[tuple[str, ...]] = ("requirements", "decisions")

@@ -13,4 +13,4 @@ class FeaturesView(TablesView):
     """The Features screen."""
 
     number: ClassVar[int] = 3
-    tables: ClassVar[tuple[str, ...]] = ("training sets", "versions",)
+    tables: ClassVar[tuple[str, ...]] = ("training sets", "versions")

@@ -1,4 +1,4 @@
-"""0 Home: the lifecycle board, and the next thing to do."""
+"""0 Home: the lifecycle board, the next thing to do, and what happened lately."""
 
 from __future__ import annotations
 
@@ -7,108 +7,154 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.widgets import DataTable, Static
+from textual.widgets import Static
 
+from mlcycle_app.commands import PHASES
 from mlcycle_app.gateway import MlcycleError
 from mlcycle_app.tables import TABLES
 from mlcycle_app.tui.ages import age
+from mlcycle_app.tui.cells import Cell
+from mlcycle_app.tui.columns import Column
 from mlcycle_app.tui.glyphs import glyph, style_of
-from mlcycle_app.tui.messages import BoardRead, OpenScreen
+from mlcycle_app.tui.messages import OpenScreen, TwinChanged
 from mlcycle_app.tui.views.base import PhaseView
-from mlcycle_app.tui.widgets.pane import Pane
+from mlcycle_app.tui.widgets.pane import LOADING, Pane
+from mlcycle_app.tui.widgets.rows import Rows
 
 if TYPE_CHECKING:
-    from mlcycle_app.gateway import Board, PhaseState
+    from mlcycle_app.gateway import Board, Gateway, PhaseState
 
 __all__ = ["HomeView"]
 
-FIXED = 2 + 1 + 11 + 8 + 14
-"""Columns of number, glyph, phase, age and the table's own padding; the rest is the sentence's."""
+LOUD = ("failed", "attention")
+"""States whose sentence is coloured, not just their glyph."""
 
 
 class HomeView(PhaseView):
-    """The Home screen."""
+    """The Home screen. The board is read by the frame, which draws it in the strip too."""
 
     number: ClassVar[int] = 0
-    every: ClassVar[float | None] = 2.0
+    every: ClassVar[float] = 2.0
 
-    def __init__(self, gateway: Any) -> None:
+    def __init__(self, gateway: Gateway) -> None:
         super().__init__(gateway)
         self._board: Board | None = None
 
     def compose(self) -> ComposeResult:
-        """The board above, the next action below."""
+        """The board above, the next action and the events below."""
         with Vertical(id="board-pane", classes="pane") as pane:
             pane.border_title = "lifecycle"
-            pane.border_subtitle = "from 7 back to 1"
-            table: DataTable[Text] = DataTable(id="board", cursor_type="row", show_header=True)
-            yield table
+            yield Rows(id="board")
         with Vertical(id="next-pane", classes="pane") as pane:
             pane.border_title = "next action"
-            yield Static("reading …", id="next")
-        yield Pane("events", TABLES["events"])
+            yield Static(LOADING, id="next")
+        yield Pane("events", TABLES["events"], labels=False)
+
+    @property
+    def command(self) -> str:
+        """The command of the phase under the cursor."""
+        phase = self._under_cursor()
+        return super().command if phase is None else phase.command
+
+    def on_mount(self) -> None:
+        """Show the phases at once, before anything is known of them."""
+        self._fill()
 
     def read(self) -> Any:
-        """Read the board, and what happened lately."""
-        return self.gateway.board(), self.gateway.table("events")
+        """Read what happened lately."""
+        return self.gateway.table("events")
 
     def draw(self, data: Any) -> None:
-        """Draw the board, what waits, and what happened."""
-        board, events = data
-        self.query_one(Pane).show_rows(events)
-        self._draw_board(board)
+        """Draw what happened."""
+        self.query_one(Pane).show_rows(data)
 
-    def _draw_board(self, data: Board) -> None:
-        table = self.query_one("#board", DataTable)
-        changed, first, self._board = data != self._board, self._board is None, data
-        if changed or first:
-            self._fill(table)
-        if first:
-            waits = data.next
-            table.move_cursor(row=waits.number - 1 if waits else 0)
-        self._tell(data.phases[max(0, table.cursor_row)])
-        self.post_message(BoardRead(data))
+    def show_board(self, board: Board) -> None:
+        """Draw the board; the first time, with the cursor on what waits."""
+        first, self._board = self._board is None, board
+        self._fill()
+        if first and board.next is not None:
+            self._list.cursor = board.next.number - 1
+        self._tell()
+
+    def show_age(self, seconds: float | None) -> None:
+        """Dim the board while it could not be read for so long; None brings the colours back."""
+        pane = self.query_one("#board-pane")
+        self._list.stale = seconds is not None
+        if seconds is None:
+            pane.border_subtitle = "from 7 back to 1"
+        else:
+            pane.border_subtitle = f"last read {max(1, round(seconds))} s ago" if self._board else "not read"
+
+    def on_rows_moved(self, event: Rows.Moved) -> None:
+        """Explain the phase under the cursor."""
+        if event.rows is self._list:
+            self._tell()
+
+    def on_rows_opened(self, event: Rows.Opened) -> None:
+        """Open the phase."""
+        if event.rows is self._list:
+            self.post_message(OpenScreen(event.index + 1))
+
+    def on_rows_laid(self, event: Rows.Laid) -> None:
+        """The board always fits."""
+        event.stop()
 
     def draw_error(self, error: MlcycleError) -> None:
-        """Keep the last board; say what is wrong in the lower pane."""
-        text = Text(f"{error.message}\n", style="bold red") + Text(error.hint)
-        self.query_one("#next", Static).update(text)
+        """Say in the events' pane what is wrong."""
+        super().draw_error(error)
+        if self._board is None:
+            self.query_one("#next", Static).update(Text(error.hint or error.message))
 
-    def on_resize(self) -> None:
-        """Sentences are cut to the width: draw them again."""
-        if self._board is not None:
-            self._fill(self.query_one("#board", DataTable))
+    @property
+    def _list(self) -> Rows:
+        return self.query_one("#board", Rows)
 
-    def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
-        """Explain the phase under the cursor."""
-        if event.data_table.id == "board" and self._board is not None and 0 <= event.cursor_row < len(self._board.phases):
-            self._tell(self._board.phases[event.cursor_row])
+    def _under_cursor(self) -> PhaseState | None:
+        if self._board is None or not self.is_mounted:
+            return None
+        return self._board.phases[self._list.cursor]
 
-    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
-        """Open the phase."""
-        if event.data_table.id == "board":
-            self.post_message(OpenScreen(event.cursor_row + 1))
+    def _fill(self) -> None:
+        if self._board is None:
+            lines = [
+                [Cell(str(number)), Cell("…", "dim"), Cell(name, "bold"), LOADING_CELL, Cell(""), Cell("")]
+                for number, name in enumerate(PHASES)
+                if number
+            ]
+        else:
+            lines = [self._line(phase) for phase in self._board.phases]
+        says, waits, ages = (max(len(line[place].text) for line in lines) for place in (3, 4, 5))
+        columns = [
+            Column("#", 1),
+            Column("", 1),
+            Column("phase", 11),
+            Column("state", max(says, 5), stretch=True),
+            Column("age", max(ages, 6), right=True),
+            Column("next", max(waits, 4)),
+        ]
+        self._list.show(columns, [[*line[:4], line[5], line[4]] for line in lines])
 
-    def _fill(self, table: DataTable[Text]) -> None:
-        board = self._board
-        if board is None:
+    def _line(self, phase: PhaseState) -> list[Cell]:
+        style = style_of(phase.state)
+        return [
+            Cell(str(phase.number), "dim"),
+            Cell(glyph(phase.state), style),
+            Cell(phase.phase, "bold"),
+            Cell(phase.says, style if phase.state in LOUD else ""),
+            Cell(phase.next, "yellow"),
+            Cell(age(phase.at, self.gateway.now(), self.gateway.wall()), "dim"),
+        ]
+
+    def _tell(self) -> None:
+        phase = self._under_cursor()
+        if phase is None:
             return
-        row, room = table.cursor_row, max(20, self.size.width - FIXED)
-        table.clear(columns=True)
-        for label, width in (("#", 2), (" ", 1), ("phase", 11), ("state", room), ("age", 8)):
-            table.add_column(label, width=width)
-        now = self.gateway.now()
-        for phase in board.phases:
-            says = phase.says if len(phase.says) <= room else phase.says[: room - 1] + "…"
-            style = style_of(phase.state)
-            table.add_row(
-                Text(str(phase.number), style="dim"), Text(glyph(phase.state), style=style), Text(phase.phase, style="bold"),
-                Text(says, style=style if phase.state in ("failed", "attention") else ""), Text(age(phase.at, now), style="dim", justify="right"),
-            )  # fmt: skip
-        table.move_cursor(row=row)
-
-    def _tell(self, phase: PhaseState) -> None:
-        text = Text(f"{phase.number} {phase.phase}: ", style="bold") + Text(f"{phase.says}\n")
-        text.append(f"{phase.next or 'nothing waits here'}", style="yellow" if phase.next else "dim")
-        text.append(f"   enter open   $ {phase.command}", style="dim")
+        text = Text(overflow="ellipsis", end="")
+        text.append(f"{phase.number} {phase.phase}: ", style="bold")
+        text.append(phase.next or "nothing waits here", style="bold yellow" if phase.next else "dim")
+        text.append(f"\n{phase.says}")
         self.query_one("#next", Static).update(text)
+        self.post_message(TwinChanged())
+
+
+LOADING_CELL = Cell("reading …", "dim")

@@ -7,81 +7,136 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.widgets import Sparkline, Static
+from textual.widgets import Static
 
 from mlcycle_app.gateway import MlcycleError
 from mlcycle_app.tables import TABLES
 from mlcycle_app.tui.ages import age, moment
 from mlcycle_app.tui.views.base import PhaseView
+from mlcycle_app.tui.widgets.bars import Bars
 from mlcycle_app.tui.widgets.limits import Limit, Limits
-from mlcycle_app.tui.widgets.pane import Pane
+from mlcycle_app.tui.widgets.pane import LOADING, Pane
 
 if TYPE_CHECKING:
-    from mlcycle_app.gateway import Panel
+    from mlcycle_app.gateway import Gateway, Panel
 
 __all__ = ["MonitorView"]
 
 
 class MonitorView(PhaseView):
-    """The Monitor screen; reads once a second while it is shown."""
+    """The Monitor screen; looks once a second while it is shown, and reads if something was written."""
 
     number: ClassVar[int] = 6
-    every: ClassVar[float | None] = 1.0
+    every: ClassVar[float] = 1.0
+    longest: ClassVar[float] = 15.0  # the minutes that traffic is counted over move on by themselves
+
+    def __init__(self, gateway: Gateway) -> None:
+        super().__init__(gateway)
+        self._signs: dict[tuple[str, int], str] = {}
+        self._drawn = False
 
     def compose(self) -> ComposeResult:
-        """Traffic above, distances and requirements below, alerts last."""
+        """Traffic above; drift at the left, requirements and alerts at the right."""
         with Vertical(id="traffic", classes="pane") as pane:
             pane.border_title = "traffic"
-            yield Static("reading …", id="traffic-words")
-            yield Sparkline([], id="traffic-line")
-        with Horizontal(id="signals"):
+            yield Static(LOADING, id="traffic-words")
+            yield Bars(id="traffic-bars")
+        with Horizontal(id="signals", classes="group"):
             yield Limits("drift (PSI)", "no window judged yet: mlcycle monitor run", id="drift")
-            with Vertical(id="held"):
-                yield Limits("requirements", "none binds monitoring", id="requirements")
+            with Vertical(id="held", classes="group"):
+                yield Limits("requirements", "none measured yet", id="requirements")
                 yield Pane("alerts", TABLES["alerts"])
 
+    @property
+    def command(self) -> str:
+        """The windows behind the bars, or the alerts."""
+        focused = self.app.focused
+        return "monitor windows" if isinstance(focused, Limits) else super().command
+
     def read(self) -> Any:
-        """Read the live panel and the alerts."""
-        return self.gateway.panel(), self.gateway.table("alerts")
+        """Read the live panel, and the comparison of requirements not met before."""
+        panel = self.gateway.panel()
+        wanted = {(line.requirement_id, line.requirement_version) for line in panel.requirements}
+        if wanted - self._signs.keys():
+            self._signs.update(self.gateway.signs())
+        return panel
 
     def draw(self, data: Any) -> None:
-        """Draw both."""
-        panel, alerts = data
+        """Draw the four panels."""
+        panel: Panel = data
+        self._drawn = True
         self._traffic(panel)
-        when = "no window" if panel.window is None else f"{moment(panel.window.end)}, n {panel.predictions:,}"
+        when = "" if panel.window is None else f"{moment(panel.window.end)}, n {panel.predictions:,}"
         drift = [Limit(str(line.subject), line.value, line.limit, line.n, line.verdict) for line in panel.drift]
         self.query_one("#drift", Limits).show(drift, when)
-        held = [
-            Limit(str(line.requirement_id or line.metric), line.value, line.limit, line.n, line.verdict) for line in panel.requirements
-        ]
-        self.query_one("#requirements", Limits).show(held, f"{panel.labelled:,} of {panel.predictions:,} labelled")
-        self.query_one(Pane).show_rows(alerts)
+        labelled = "" if panel.window is None else f"{panel.labelled:,} of {panel.predictions:,} labelled"
+        if self.screen.has_class("-tiny") and panel.alerts:
+            labelled = f"{len(panel.alerts)} alerts open"
+        self.query_one("#requirements", Limits).show(
+            [
+                Limit(
+                    str(line.requirement_id or line.metric),
+                    line.value,
+                    line.limit,
+                    line.n,
+                    line.verdict,
+                    self._signs.get((str(line.requirement_id), line.requirement_version or 0), ""),
+                )
+                for line in panel.requirements
+            ],
+            labelled,
+        )
+        self._alerts(panel)
 
     def draw_error(self, error: MlcycleError) -> None:
-        """Keep what is drawn; say in the traffic pane that it is old."""
-        self.query_one("#traffic-words", Static).update(Text(f"{error.message}\n", style="bold red") + Text(error.hint))
+        """Keep what is drawn and say that it is old; with nothing drawn yet, say what is wrong."""
+        self.query_one("#traffic").border_subtitle = "not current"
+        if not self._drawn:
+            words = Text(error.message, style="bold red", overflow="ellipsis")
+            self.query_one("#traffic-words", Static).update(words.append(f"\n{error.hint}", style="default"))
+            for limits in self.query(Limits):
+                limits.give_up()
+            super().draw_error(error)
 
     def _traffic(self, panel: Panel) -> None:
         traffic = panel.traffic
-        words = Text(no_wrap=True, overflow="ellipsis")
-        if panel.deployment is None:
-            words.append("no deployment: mlcycle deploy start", style="dim")
-        elif traffic.predictions == 0:
-            last = "never" if traffic.last_at is None else f"{age(traffic.last_at, self._wall())} ago"
-            words.append(f"{panel.deployment}: idle, last prediction {last}", style="dim")
+        words = Text(no_wrap=True, overflow="ellipsis", end="")
+        if panel.deployment is None and traffic.last_at is None:
+            words.append("no prediction yet: mlcycle deploy start, then mlcycle predict", style="dim")
+        elif traffic.predictions + traffic.errors == 0:
+            last = "never" if traffic.last_at is None else f"{age(traffic.last_at, self.gateway.wall())} ago"
+            words.append("idle", style="bold").append(f"   last prediction {last}", style="dim")
         else:
             words.append(f"{traffic.predictions:,}", style="bold").append(f" in {panel.minutes} min   ")
             words.append(f"{traffic.errors:,} errors", style="bold red" if traffic.errors else "dim")
             for name, value in (("p50", traffic.p50), ("p95", traffic.p95), ("p99", traffic.p99)):
                 words.append(f"   {name} ", style="dim").append("-" if value is None else f"{value:.2f}")
             words.append(" ms", style="dim")
-        words.append("\nCPU ", style="dim").append("-" if traffic.cpu_pct is None else f"{traffic.cpu_pct:.1f} % of one core")
-        words.append("   memory ", style="dim").append("-" if traffic.rss_mb is None else f"{traffic.rss_mb:,.0f} MB")
+        if traffic.cpu_pct is not None or traffic.rss_mb is not None:
+            words.append("\nCPU ", style="dim").append("-" if traffic.cpu_pct is None else f"{traffic.cpu_pct:.1f} %")
+            words.append(" of one core   memory ", style="dim")
+            words.append("-" if traffic.rss_mb is None else f"{traffic.rss_mb:,.0f} MB")
         self.query_one("#traffic-words", Static).update(words)
-        self.query_one("#traffic-line", Sparkline).data = list(traffic.per_minute)
+        self.query_one("#traffic-bars", Bars).show(traffic.per_minute)
+        pane, most = self.query_one("#traffic"), max(traffic.per_minute, default=0)
+        pane.border_title = f"traffic: {panel.deployment}" if panel.deployment else "traffic"
+        pane.border_subtitle = f"the last {panel.minutes} minutes, at most {most:,} a minute" if most else ""
 
-    @staticmethod
-    def _wall() -> Any:
-        from mlcycle_app.gateway import Gateway
-
-        return Gateway.wall()
+    def _alerts(self, panel: Panel) -> None:
+        rows = [
+            {
+                "state": alert.state,
+                "subject": alert.subject,
+                "value": alert.value,
+                "limit": alert.limit,
+                "window": alert.window_end,
+                "kind": alert.kind,
+                "severity": alert.severity,
+                "metric": alert.metric,
+                "deployment": alert.deployment,
+                "opened": alert.opened_at,
+                "id": alert.alert_id[-8:],
+            }
+            for alert in panel.alerts
+        ]
+        self.query_one(Pane).show_rows(rows, f"{len(rows):,} open")

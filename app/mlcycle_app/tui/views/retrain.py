@@ -13,4 +13,4 @@ class RetrainView(TablesView):
     """The Retrain screen."""
 
     number: ClassVar[int] = 7
-    tables: ClassVar[tuple[str, ...]] = ("triggers", "decisions",)
+    tables: ClassVar[tuple[str, ...]] = ("triggers", "decisions")

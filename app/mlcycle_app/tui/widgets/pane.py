@@ -33,7 +33,7 @@ class Pane(Vertical):
         super().__init__(id="pane-" + name.replace(" ", "-"), classes="pane")
         self._table = table
         self._labels = labels
-        self._rows: Sequence[Mapping[str, Any]] | None = None
+        self._data: Sequence[Mapping[str, Any]] | None = None
         self._count = ""
         self.border_title = table.title
 
@@ -43,7 +43,7 @@ class Pane(Vertical):
         return self._table.command
 
     @property
-    def list(self) -> Rows:
+    def rows(self) -> Rows:
         """The list itself."""
         return self.query_one(Rows)
 
@@ -62,7 +62,7 @@ class Pane(Vertical):
         count
             Said in the border instead of the number of rows.
         """
-        message, shown = self.query_one(".message", Static), self.list
+        message, shown = self.query_one(".message", Static), self.rows
         shown.stale = False
         words = "1 row" if len(rows) == 1 else f"{len(rows):,} rows"
         self._count = count or (f"first {words}" if len(rows) == MOST else words)
@@ -75,12 +75,12 @@ class Pane(Vertical):
             columns = [self._column(key, index, lines) for index, key in enumerate(rows[0])]
             shown.show(columns, lines)
             self._subtitle()
-        self._rows = rows
+        self._data = rows
 
     def show_error(self, error: MlcycleError) -> None:
         """Say what is wrong; rows that were there stay, without colour."""
-        if self._rows:
-            self.list.stale = True
+        if self._data:
+            self.rows.stale = True
             self.border_subtitle = "not current"
         else:
             words = Text(error.message, style="bold red")
@@ -89,17 +89,17 @@ class Pane(Vertical):
     def on_rows_opened(self, event: Rows.Opened) -> None:
         """Show the row in full."""
         event.stop()
-        if self._rows:
-            self.post_message(OpenRow(self._table.title, self._rows[event.index]))
+        if self._data:
+            self.post_message(OpenRow(self._table.title, self._data[event.index]))
 
     def on_rows_laid(self, event: Rows.Laid) -> None:
         """Say how many columns found no room."""
         event.stop()
-        if self._rows and not self.list.stale:
+        if self._data and not self.rows.stale:
             self._subtitle()
 
     def _subtitle(self) -> None:
-        hidden = self.list.hidden
+        hidden = self.rows.hidden
         self.border_subtitle = self._count + (f", enter shows {hidden} more columns" if hidden > 1 else "")
 
     def _column(self, key: str, index: int, lines: Sequence[Sequence[Any]]) -> Column:

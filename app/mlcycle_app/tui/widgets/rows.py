@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.cells import cell_len, set_cell_size
@@ -75,8 +75,7 @@ class Rows(ScrollView, can_focus=True):
         self._labels = labels
         self._columns: Sequence[Column] = ()
         self._lines: Sequence[Sequence[Cell]] = ()
-        self._layout_: list[tuple[int, int]] = []
-        self._styles: Mapping[str, Style] = {}
+        self._fitted: list[tuple[int, int]] = []
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -87,7 +86,7 @@ class Rows(ScrollView, can_focus=True):
     @property
     def hidden(self) -> int:
         """How many columns found no room."""
-        return len(self._columns) - len(self._layout_)
+        return len(self._columns) - len(self._fitted)
 
     def show(self, columns: Sequence[Column], lines: Sequence[Sequence[Cell]]) -> None:
         """Draw rows in place of those there were; the cursor keeps its place."""
@@ -170,7 +169,7 @@ class Rows(ScrollView, can_focus=True):
 
     def _lay(self) -> None:
         room = self.scrollable_content_region.width
-        self._layout_ = fit(self._columns, room) if room else []
+        self._fitted = fit(self._columns, room) if room else []
         self.virtual_size = Size(room, len(self._lines) + self._labels)
         self.refresh()
         self.post_message(self.Laid(self))
@@ -178,7 +177,7 @@ class Rows(ScrollView, can_focus=True):
     def _strip(self, cells: Sequence[Cell], style: Style, width: int, *, plain: bool = False) -> Strip:
         base = style + self.get_component_rich_style("rows--stale", partial=True) if plain else style
         segments, used = [], 0
-        for place, (index, wide) in enumerate(self._layout_):
+        for place, (index, wide) in enumerate(self._fitted):
             if place:
                 segments.append(Segment(" " * GAP, base))
                 used += GAP
