@@ -80,7 +80,17 @@ class _Teller:
     def learnt(self, phase: str, words: str) -> None:
         """What the step taught, in one line."""
         self.end()
-        self._progress.console.print(f"[bold cyan]{phase:<12}[/] {words}", highlight=False, soft_wrap=True)
+        console = self._progress.console
+        if not console.is_terminal:
+            console.print(f"{phase:<12} {words}", highlight=False, markup=False, soft_wrap=True)
+            return
+        from rich.table import Table
+
+        line = Table.grid(padding=(0, 1))
+        line.add_column(width=12, style="bold cyan")
+        line.add_column()
+        line.add_row(phase, words)
+        console.print(line)
 
     def end(self) -> None:
         """The step's bar goes; its line stays."""
@@ -120,9 +130,9 @@ def _teller(*, quiet: bool) -> Iterator[_Teller | _Silence]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
-        MofNCompleteColumn,
         Progress,
         SpinnerColumn,
+        TaskProgressColumn,
         TextColumn,
         TimeElapsedColumn,
     )
@@ -132,7 +142,7 @@ def _teller(*, quiet: bool) -> Iterator[_Teller | _Silence]:
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
-        MofNCompleteColumn(),
+        TaskProgressColumn(text_format_no_percentage=""),
         TimeElapsedColumn(),
     )
     progress = Progress(

@@ -34,4 +34,8 @@ def age(at: datetime | None, now: datetime, wall: datetime | None = None) -> str
 
 def moment(at: datetime) -> str:
     """Return a time to the minute, or the day alone at midnight."""
-    return at.strftime("%Y-%m-%d") if (at.hour, at.minute, at.second) == (0, 0, 0) else at.strftime("%Y-%m-%d %H:%M")
+    return (
+        at.strftime("%Y-%m-%d")
+        if (at.hour, at.minute, at.second) == (0, 0, 0)
+        else at.strftime("%Y-%m-%d %H:%M")
+    )

@@ -1,68 +1,116 @@
-"""The application: frame, view switch, and the way out. Everything else is in its view."""
+"""The application: frame, switch of views, and the way out. Everything else is in its view."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import time
+from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import work
 from textual.app import App, ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal
-from textual.widgets import ContentSwitcher, DataTable, Footer
+from textual.filter import LineFilter, NoColor
+from textual.widgets import ContentSwitcher
 
 from mlcycle_app.commands import PHASES
+from mlcycle_app.gateway import MlcycleError
+from mlcycle_app.tui import crash
 from mlcycle_app.tui.dialogs.help import HelpScreen
-from mlcycle_app.tui.messages import BoardRead, Failed, OpenScreen
-from mlcycle_app.tui.theme import HARBOUR, choose
-from mlcycle_app.tui.widgets.pane import Pane
+from mlcycle_app.tui.dialogs.row import RowScreen
+from mlcycle_app.tui.glyphs import Ascii, ascii_only
+from mlcycle_app.tui.keys import KEYS
+from mlcycle_app.tui.messages import BoardFailed, BoardRead, Failed, OpenRow, OpenScreen
+from mlcycle_app.tui.reading import elsewhere
+from mlcycle_app.tui.theme import DARK_ANSI, LIGHT_ANSI, choose
+from mlcycle_app.tui.views.base import PhaseView
+from mlcycle_app.tui.views.home import HomeView
+from mlcycle_app.tui.widgets.hints import Hints
+from mlcycle_app.tui.widgets.rows import Rows
 from mlcycle_app.tui.widgets.status_line import StatusLine
 from mlcycle_app.tui.widgets.strip import Strip
 from mlcycle_app.tui.widgets.teach import Teach
 
 if TYPE_CHECKING:
-    from mlcycle_app.gateway import Gateway
-    from mlcycle_app.tui.views.base import PhaseView
+    from collections.abc import Sequence
 
-__all__ = ["CycleApp"]
+    from textual.theme import Theme
+
+    from mlcycle_app.gateway import Board, Gateway
+
+__all__ = ["CycleApp", "Look"]
+
+TICK_S = 1.0
+BOARD_EVERY_S = 2.0
+BOARD_OLD_S = 5.0
+"""Seconds without a look at the board after which it counts as old."""
+HOME = 0
 
 
-def _go(number: int) -> Binding:
-    name = PHASES[number]
-    return Binding(str(number), f"go({number})", name, id=f"go.{name.lower()}", show=False, tooltip=f"Open {name}")
+@dataclass(frozen=True)
+class Look:
+    """How the UI looks; from the user's settings."""
+
+    theme: Theme
+    teach: bool = False
+    """Whether the teaching panel is open at the start."""
+    ascii: bool = False
+    """Whether to draw without box and block characters."""
 
 
 class CycleApp(App[None]):
-    """mlcycle in a terminal."""
+    """mlcycle in a terminal.
+
+    Parameters
+    ----------
+    gateway
+        The workspace.
+    board
+        Its board, if that was read already.
+    first
+        Number of the screen to begin with.
+    """
 
     TITLE = "mlcycle"
     ENABLE_COMMAND_PALETTE = False
     CSS_PATH: ClassVar[list[str]] = ["styles/frame.tcss", "styles/widgets.tcss"]  # type: ignore[assignment]
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (100, "-wide"), (132, "-xwide")]
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("0", "go(0)", "views", key_display="0-7", id="go.home", tooltip="Open a screen by its number; 0 is Home"),
-        *(_go(number) for number in range(1, 8)),
-        Binding("left_square_bracket", "step(-1)", "Previous", show=False, id="go.previous", tooltip="Previous phase"),
-        Binding("right_square_bracket", "step(1)", "Next", show=False, id="go.next", tooltip="Next phase"),
-        Binding("escape", "back", "Back", show=False, id="go.back", tooltip="One level back"),
-        Binding("j", "move('cursor_down')", "Down", show=False, id="move.down", tooltip="Down one row"),
-        Binding("k", "move('cursor_up')", "Up", show=False, id="move.up", tooltip="Up one row"),
-        Binding("g", "move('scroll_top')", "Top", show=False, id="move.top", tooltip="First row"),
-        Binding("G", "move('scroll_bottom')", "Bottom", show=False, id="move.bottom", tooltip="Last row"),
-        Binding("z", "zoom", "zoom", id="zoom", tooltip="Zoom the pane, and back"),
-        Binding("r", "reread", "refresh", id="refresh", tooltip="Read again"),
-        Binding("t", "teach", "why", id="teach", tooltip="Why this phase exists"),
-        Binding("question_mark,f1", "help", "help", key_display="?", id="help", tooltip="Keys and commands"),
-        Binding("q,ctrl+q", "quit", "quit", key_display="q", id="quit", tooltip="Leave"),
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+        (0, "-tiny"),
+        (76, "-narrow"),
+        (100, "-wide"),
+        (132, "-xwide"),
     ]
+    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+        (0, "-short"),
+        (20, "-plain"),
+        (36, "-tall"),
+    ]
+    BINDINGS: ClassVar[list[BindingType]] = [key.binding() for key in KEYS if not key.rows]
 
-    def __init__(self, gateway: Gateway, *, first: int = 0) -> None:
+    def __init__(
+        self, gateway: Gateway, *, look: Look | None = None, board: Board | None = None, first: int = HOME
+    ) -> None:
         super().__init__()
         self.gateway = gateway
-        self._first = first
+        self.crash: Exception | None = None
+        """What ended the program, if it was a defect."""
+        self._look = look or Look(choose())
+        self._redrawn: list[LineFilter] = [Ascii()] if self._look.ascii or ascii_only() else []
+        self._board = board
+        self._board_stamp: object = None
+        self._board_at = time.monotonic()
+        self._board_reading = False
         self._current = -1
+        self._first = first
         self._started_by = os.getppid()
+        self.set_reactive(App.ansi_theme_dark, DARK_ANSI)
+        self.set_reactive(App.ansi_theme_light, LIGHT_ANSI)
+        self.register_theme(self._look.theme)
+        self.theme = self._look.theme.name
 
     def compose(self) -> ComposeResult:
         """Strip, view, status line, footer."""
@@ -71,32 +119,46 @@ class CycleApp(App[None]):
             yield ContentSwitcher(id="views")
             yield Teach()
         yield StatusLine()
-        yield Footer(show_command_palette=False)
+        yield Hints()
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Without colours nothing is left of them, grey neither; in ASCII every line is redrawn."""
+        colours = [NoColor()] if self.no_color else super().get_line_filters()
+        return [*colours, *self._redrawn]
 
     async def on_mount(self) -> None:
-        """Choose the colours, open the first view, and restore the terminal when told to end."""
-        self.register_theme(HARBOUR)
-        self.theme = choose()
-        for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
-            self._on_signal(number)
-        self.set_interval(2.0, self._leave_orphaned)
+        """Open the first view, and restore the terminal when told to end."""
+        if not self.is_headless:
+            for name in ("SIGTERM", "SIGHUP"):
+                if hasattr(signal, name):
+                    self._on_signal(getattr(signal, name))
+        self.set_interval(TICK_S, self._tick)
         await self.action_go(self._first)
+        if self._board is not None:
+            self.post_message(BoardRead(self._board))
+        else:
+            self._read_board()
+        if self._look.teach:
+            await self.action_teach()
 
     async def action_go(self, number: int) -> None:
-        """Show a screen, making its view when it is first wanted."""
+        """Show a screen, making its view when it is first wanted; what it reads comes when it comes."""
         if number == self._current:
             return
         switcher = self.query_one("#views", ContentSwitcher)
         wanted = f"view-{number}"
+        if self._current >= 0 and self.query(".-zoomed"):
+            self.action_zoom()
         if not switcher.query(f"#{wanted}"):
             await switcher.add_content(self._make(number), id=wanted)
-        else:
-            self._view(number).refresh_data()
         switcher.current = wanted
         self._current = number
         self.query_one(Strip).current = number
         self.query_one(Teach).phase = number
-        self.call_after_refresh(self._view(number).focus_first)
+        self.query_one(StatusLine).quiet()
+        if number == HOME and self._board is not None:
+            self.post_message(BoardRead(self._board))
+        self.call_after_refresh(self._arrive, self._view)
 
     async def action_step(self, by: int) -> None:
         """Show the phase before or after this one."""
@@ -107,53 +169,114 @@ class CycleApp(App[None]):
         if self.query(".-zoomed"):
             self.action_zoom()
         elif self.query_one(Teach).display:
-            self.action_teach()
+            await self.action_teach()
         else:
-            await self.action_go(0)
+            await self.action_go(HOME)
 
     def action_move(self, how: str) -> None:
-        """Move in the focused table as vim's users expect."""
-        if isinstance(self.focused, DataTable):
-            getattr(self.focused, f"action_{how}")()
+        """Move in what has the focus as vim's users expect."""
+        if isinstance(self.focused, Rows):
+            moves = {
+                "down": "cursor_by(1)",
+                "up": "cursor_by(-1)",
+                "home": "cursor_home",
+                "end": "cursor_end",
+            }
+        else:
+            moves = {"down": "scroll_down", "up": "scroll_up", "home": "scroll_home", "end": "scroll_end"}
+        if self.focused is not None:
+            self.call_next(self.run_action, moves[how], self.focused)
+
+    def action_press(self, key: str) -> None:
+        """Do what a key does: for the mouse."""
+        self.simulate_key(key)
 
     def action_zoom(self) -> None:
         """Give the focused pane the whole view, or take it back."""
-        zoomed = self.query(".-zoomed")
-        if zoomed:
-            for pane in self.query(Pane):
-                pane.remove_class("-zoomed", "-hidden")
-        elif self.focused is not None:
-            mine = next((a for a in self.focused.ancestors if isinstance(a, Pane)), None)
-            if mine is not None:
-                for pane in self._view(self._current).query(Pane):
-                    pane.set_class(pane is mine, "-zoomed").set_class(pane is not mine, "-hidden")
+        panes, groups = self._view.query(".pane"), self._view.query(".group")
+        mine = next((pane for pane in panes if pane.has_focus_within), None)
+        if self.query(".-zoomed") or mine is None:
+            for part in (*panes, *groups):
+                part.remove_class("-zoomed", "-hidden")
+            return
+        for pane in panes:
+            pane.set_class(pane is mine, "-zoomed").set_class(pane is not mine, "-hidden")
+        for group in groups:
+            group.set_class(group not in mine.ancestors, "-hidden")
 
     def action_reread(self) -> None:
-        """Read the view again."""
-        self._view(self._current).refresh_data()
-        self.query_one(StatusLine).say("read again")
+        """Read the view and the board again."""
+        self.query_one(StatusLine).say("reading …")
+        self._view.refresh_data()
+        self._read_board()
 
-    def action_teach(self) -> None:
+    def action_copy(self) -> None:
+        """Give the terminal's clipboard the command that does the same."""
+        words = self.query_one(StatusLine).twin
+        if words:
+            self.copy_to_clipboard(words)
+            self.query_one(StatusLine).say(f"copied, where the terminal allows it: {words}")
+
+    async def action_teach(self) -> None:
         """Show or hide why this phase exists."""
         teach = self.query_one(Teach)
         teach.display = not teach.display
         self.query_one("#body").set_class(teach.display, "-teaching")
+        if not teach.display:
+            self._view.focus_first()
+            return
+        await teach.explain()
+        if not self.screen.has_class("-xwide"):
+            teach.focus()
 
     def action_help(self) -> None:
         """Show keys and commands."""
         self.push_screen(HelpScreen(self._current))
 
+    def action_help_quit(self) -> None:
+        """Ctrl+c copies selected text; who means the other thing is told."""
+        self.query_one(StatusLine).say("q quits")
+
     def on_board_read(self, message: BoardRead) -> None:
-        """Redraw the strip."""
+        """Redraw the strip and Home."""
+        self._board = message.board
         self.query_one(Strip).board = message.board
+        self.query_one(StatusLine).settle("board")
+        for home in self.query(HomeView):
+            home.show_board(message.board)
+            home.show_age(None)
+
+    def on_board_failed(self, message: BoardFailed) -> None:
+        """Say what went wrong; the last board stays."""
+        self._board_stamp = None
+        self.query_one(StatusLine).complain("board", message.error)
+        for home in self.query(HomeView):
+            home.show_age(time.monotonic() - self._board_at)
 
     async def on_open_screen(self, message: OpenScreen) -> None:
         """Open what a view asked for."""
         await self.action_go(message.number)
 
+    def on_open_row(self, message: OpenRow) -> None:
+        """Show a row in full."""
+        self.push_screen(RowScreen(message.title, message.row))
+
+    def on_twin_changed(self) -> None:
+        """Show the command that does the same as what has the focus."""
+        words = self._view.command if self._current >= 0 else ""
+        self.query_one(StatusLine).twin = self.gateway.typed(words) if words else ""
+
+    def on_loaded(self) -> None:
+        """A view could be read: its error is over."""
+        self.query_one(StatusLine).settle("view")
+
     def on_failed(self, message: Failed) -> None:
         """Say what went wrong, and what to type."""
-        self.query_one(StatusLine).complain(message.error.message, message.error.hint)
+        self.query_one(StatusLine).complain("view", message.error)
+
+    @property
+    def _view(self) -> PhaseView:
+        return self.query_one(f"#view-{self._current}", PhaseView)
 
     def _make(self, number: int) -> PhaseView:
         name = PHASES[number]
@@ -161,17 +284,55 @@ class CycleApp(App[None]):
         view: PhaseView = getattr(module, f"{name}View")(self.gateway)
         return view
 
-    def _view(self, number: int) -> PhaseView:
-        from mlcycle_app.tui.views.base import PhaseView
+    def _arrive(self, view: PhaseView) -> None:
+        # After the first frame: a press of a number shows the screen before anything is read.
+        if view is not self._view:
+            return
+        view.focus_first()
+        view.look()
+        self.on_twin_changed()
 
-        return self.query_one(f"#view-{number}", PhaseView)
+    def _tick(self) -> None:
+        if os.getppid() != self._started_by:
+            self.exit(return_code=128 + 1)
+        if len(self.screen_stack) > 1 or self._current < 0:
+            return
+        self._view.look()
+        old = time.monotonic() - self._board_at
+        if self._board_reading:
+            if old > BOARD_OLD_S:
+                for home in self.query(HomeView):
+                    home.show_age(old)
+        elif old >= BOARD_EVERY_S or self._board_stamp is None:
+            if self.gateway.stamp() == self._board_stamp:
+                self._board_at = time.monotonic()
+            else:
+                self._read_board()
+
+    @work(exclusive=True, group="frame.board")
+    async def _read_board(self) -> None:
+        if self._board_reading:
+            return
+        self._board_reading = True
+        stamp = self.gateway.stamp()
+        try:
+            board = await elsewhere(self.gateway.board, "read board")
+        except MlcycleError as error:
+            self.post_message(BoardFailed(error))
+        except Exception as error:  # noqa: BLE001 - as in the views: the rest of the UI goes on
+            self.post_message(BoardFailed(crash.tell(self.gateway, error, "board")))
+        else:
+            self._board_stamp, self._board_at = stamp, time.monotonic()
+            self.post_message(BoardRead(board))
+        finally:
+            self._board_reading = False
+
+    def _fatal_error(self) -> None:
+        # Textual would print the traceback with all locals over the terminal; `start` keeps it in a file instead.
+        error = self._exception
+        self.crash = error if isinstance(error, Exception) else RuntimeError("unknown")
+        self._close_messages_no_wait()
 
     def _on_signal(self, number: int) -> None:
         # Textual leaves the alternate screen and mouse reporting on when these arrive.
-        import asyncio
-
         asyncio.get_running_loop().add_signal_handler(number, lambda: self.exit(return_code=128 + number))
-
-    def _leave_orphaned(self) -> None:
-        if os.getppid() != self._started_by:
-            self.exit(return_code=128 + 1)

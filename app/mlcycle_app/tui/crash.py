@@ -42,5 +42,9 @@ def tell(gateway: Gateway, error: BaseException, where: str) -> CouldNot:
     """Keep a defect and return the error that is shown instead."""
     path = keep(gateway, error, where)
     first = (str(error).splitlines() or [""])[0]
-    hint = f"a defect of mlcycle; its traceback is in {path}" if path else "a defect of mlcycle; no log can be written"
+    hint = (
+        f"a defect of mlcycle; its traceback is in {path}"
+        if path
+        else "a defect of mlcycle; no log can be written"
+    )
     return CouldNot(f"{where}: {type(error).__name__}: {first}", hint=hint)

@@ -37,7 +37,9 @@ PLAIN = {
 
 def ascii_only() -> bool:
     """Return whether the terminal is known to lack box and block characters."""
-    return os.environ.get("MLCYCLE_ASCII") == "1" or os.environ.get("TERM") == "linux" or sys.platform == "win32"
+    return (
+        os.environ.get("MLCYCLE_ASCII") == "1" or os.environ.get("TERM") == "linux" or sys.platform == "win32"
+    )
 
 
 def glyph(kind: str) -> str:

@@ -30,7 +30,9 @@ class Key:
 
     def binding(self) -> Binding:
         """Return what Textual binds."""
-        return Binding(self.keys, self.action, self.label or self.says, show=False, id=self.id, tooltip=self.says)
+        return Binding(
+            self.keys, self.action, self.label or self.says, show=False, id=self.id, tooltip=self.says
+        )
 
 
 KEYS = (

@@ -22,6 +22,7 @@ GRACE_S = 0.5
 """How long the end of the program waits for reads under way."""
 
 _going: set[threading.Thread] = set()
+_codes: list[int] = []
 
 
 def start(work: Callable[[], object], name: str) -> threading.Thread:
@@ -58,7 +59,7 @@ async def elsewhere(question: Callable[[], T], name: str) -> T:
 
 def leave_with(code: int) -> None:
     """Let the program end with this code, even while a read is stuck in native code."""
-    atexit.register(_leave, code)
+    _codes[:] = [code]
 
 
 def _tell(
@@ -79,12 +80,13 @@ def _tell(
         loop.call_soon_threadsafe(tell)
 
 
-def _leave(code: int) -> None:
+@atexit.register
+def _leave() -> None:
+    # A thread that comes back from native code into an interpreter that is gone aborts the process.
     until = time.monotonic() + GRACE_S
     for thread in list(_going):
-        thread.join(max(0.0, until - time.monotonic()))
+        thread.join(max(0.0, until - time.monotonic()) if _codes else None)
     if any(thread.is_alive() for thread in _going):
-        # A thread that comes back from native code into an interpreter that is gone would abort the process.
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(code)
+        os._exit(_codes[0])

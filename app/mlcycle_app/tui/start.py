@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import sys
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
 
 from mlcycle_app.gateway import Gateway, WorkspaceError
+
+if TYPE_CHECKING:
+    from mlcycle_app.gateway import Board
 
 __all__ = ["open_ui"]
 
 WRONG_USAGE = 2
+DEFECT = 3
 START = """\
 mlcycle steps one machine-learning product through its whole life, on this machine alone.
 No workspace here yet. Three ways to begin:
@@ -42,9 +48,35 @@ def open_ui(folder: str | None, now: str | None, *, first: int = 0) -> int:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         print("mlcycle: the terminal UI needs a terminal\n  try: mlcycle status", file=sys.stderr)
         return WRONG_USAGE
-    gateway.board()  # a newer or damaged store is said in two lines, before the screen is taken
-    from mlcycle_app.tui.app import CycleApp
+    return _run(gateway, first)
 
-    app = CycleApp(gateway, first=first)
+
+def _run(gateway: Gateway, first: int) -> int:
+    from mlcycle_app.tui.reading import leave_with, start
+
+    settings = gateway.settings()
+    read: Future[Board] = Future()
+    start(lambda: _fill(read, gateway), "read board")  # while this thread loads the UI
+    from mlcycle_app.tui.app import CycleApp, Look
+    from mlcycle_app.tui.theme import choose
+
+    look = Look(choose(settings.ui.theme), settings.ui.teach, settings.ui.ascii)
+    board = read.result()  # a newer or damaged store is said in two lines, before the screen is taken
+    app = CycleApp(gateway, look=look, board=board, first=first)
     app.run()
-    return app.return_code or 0
+    code = app.return_code or 0
+    if app.crash is not None:
+        from mlcycle_app.tui import crash
+
+        told = crash.tell(gateway, app.crash, "the UI")
+        print(f"mlcycle: {told.message}\n  {told.hint}", file=sys.stderr)
+        code = DEFECT
+    leave_with(code)
+    return code
+
+
+def _fill(read: Future[Board], gateway: Gateway) -> None:
+    try:
+        read.set_result(gateway.board())
+    except BaseException as error:  # noqa: BLE001 - raised again by `result`
+        read.set_exception(error)

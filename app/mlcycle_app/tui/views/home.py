@@ -44,7 +44,7 @@ class HomeView(PhaseView):
         """The board above, the next action and the events below."""
         with Vertical(id="board-pane", classes="pane") as pane:
             pane.border_title = "lifecycle"
-            yield Rows(id="board")
+            yield Rows(name="board")
         with Vertical(id="next-pane", classes="pane") as pane:
             pane.border_title = "next action"
             yield Static(LOADING, id="next")
@@ -58,6 +58,11 @@ class HomeView(PhaseView):
 
     def on_mount(self) -> None:
         """Show the phases at once, before anything is known of them."""
+        self._fill()
+
+    def look(self) -> None:
+        """Let the ages grow, and read if something happened."""
+        super().look()
         self._fill()
 
     def read(self) -> Any:

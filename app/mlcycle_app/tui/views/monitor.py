@@ -40,11 +40,11 @@ class MonitorView(PhaseView):
         with Vertical(id="traffic", classes="pane") as pane:
             pane.border_title = "traffic"
             yield Static(LOADING, id="traffic-words")
-            yield Bars(id="traffic-bars")
+            yield Bars("traffic-bars")
         with Horizontal(id="signals", classes="group"):
-            yield Limits("drift (PSI)", "no window judged yet: mlcycle monitor run", id="drift")
+            yield Limits("drift (PSI)", "no window judged yet: mlcycle monitor run", "drift")
             with Vertical(id="held", classes="group"):
-                yield Limits("requirements", "none measured yet", id="requirements")
+                yield Limits("requirements", "none measured yet", "requirements")
                 yield Pane("alerts", TABLES["alerts"])
 
     @property
@@ -67,7 +67,9 @@ class MonitorView(PhaseView):
         self._drawn = True
         self._traffic(panel)
         when = "" if panel.window is None else f"{moment(panel.window.end)}, n {panel.predictions:,}"
-        drift = [Limit(str(line.subject), line.value, line.limit, line.n, line.verdict) for line in panel.drift]
+        drift = [
+            Limit(str(line.subject), line.value, line.limit, line.n, line.verdict) for line in panel.drift
+        ]
         self.query_one("#drift", Limits).show(drift, when)
         labelled = "" if panel.window is None else f"{panel.labelled:,} of {panel.predictions:,} labelled"
         if self.screen.has_class("-tiny") and panel.alerts:
@@ -113,7 +115,9 @@ class MonitorView(PhaseView):
                 words.append(f"   {name} ", style="dim").append("-" if value is None else f"{value:.2f}")
             words.append(" ms", style="dim")
         if traffic.cpu_pct is not None or traffic.rss_mb is not None:
-            words.append("\nCPU ", style="dim").append("-" if traffic.cpu_pct is None else f"{traffic.cpu_pct:.1f} %")
+            words.append("\nCPU ", style="dim").append(
+                "-" if traffic.cpu_pct is None else f"{traffic.cpu_pct:.1f} %"
+            )
             words.append(" of one core   memory ", style="dim")
             words.append("-" if traffic.rss_mb is None else f"{traffic.rss_mb:,.0f} MB")
         self.query_one("#traffic-words", Static).update(words)

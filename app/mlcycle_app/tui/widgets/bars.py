@@ -16,8 +16,8 @@ EIGHTHS = " ▁▂▃▄▅▆▇█"
 class Bars(Widget):
     """One bar a number, as wide as they fit, oldest at the left."""
 
-    def __init__(self, *, id: str) -> None:
-        super().__init__(id=id)
+    def __init__(self, name: str) -> None:
+        super().__init__(id=name)
         self._values: Sequence[float] = ()
 
     def show(self, values: Sequence[float]) -> None:
@@ -41,6 +41,9 @@ class Bars(Widget):
                 eighths = max(1 if value else 0, round(value / most * height * 8)) - 8 * line
                 sign = EIGHTHS[max(0, min(8, eighths))]
                 bar = sign * max(1, each - 1) + " " * (each > 1)
-                row.append(bar if value or line else "." * max(1, each - 1) + " " * (each > 1), "cyan" if value else "dim")
+                row.append(
+                    bar if value or line else "." * max(1, each - 1) + " " * (each > 1),
+                    "cyan" if value else "dim",
+                )
             lines.append(row)
         return Text("\n").join(lines)

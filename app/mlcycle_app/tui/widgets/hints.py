@@ -15,7 +15,7 @@ class Hints(Line):
     """The footer."""
 
     def __init__(self) -> None:
-        super().__init__(id="hints")
+        super().__init__("hints")
 
     def on_mount(self) -> None:
         """Redraw when the focus has moved: other keys matter then."""

@@ -47,31 +47,36 @@ class _Lines(Static):
         super().__init__()
         self._empty = empty
         self._limits: Sequence[Limit] | None = None
+        self._words = "reading …"
 
-    def show(self, limits: Sequence[Limit] | None) -> None:
+    def show(self, limits: Sequence[Limit]) -> None:
         if limits != self._limits:
-            self._limits = limits
+            self._limits, self._words = limits, self._empty
             self.refresh(layout=True)
 
+    def say(self, words: str) -> None:
+        self._words = words
+        self.refresh(layout=True)
+
     def render(self) -> RenderResult:
-        if self._limits is None:
-            return Text("reading …", style="dim")
-        if not self._limits:
-            return Text(self._empty, style="dim")
-        return _drawn(self._limits, self.size.width)
+        return _drawn(self._limits, self.size.width) if self._limits else Text(self._words, style="dim")
 
 
 class Limits(VerticalScroll):
     """A bordered list of numbers with limits."""
 
-    def __init__(self, title: str, empty: str, *, id: str) -> None:
-        super().__init__(id=id, classes="pane")
+    def __init__(self, title: str, empty: str, name: str) -> None:
+        super().__init__(id=name, classes="pane")
         self.border_title = title
         self._lines = _Lines(empty)
 
     def compose(self) -> ComposeResult:
         """The lines."""
         yield self._lines
+
+    def give_up(self) -> None:
+        """Nothing could be read."""
+        self._lines.say("not read")
 
     def show(self, limits: Sequence[Limit], subtitle: str) -> None:
         """Draw numbers; the subtitle says the window they belong to. A limit that all share is said there, once."""
@@ -93,7 +98,9 @@ def _drawn(limits: Sequence[Limit], width: int) -> Text:
         name = max(min(name, SHORTEST), min(name, room - 1 - LEAST_BAR))
         bar = room - name - 1
     scale = max((limit.value or 0.0 for limit in limits if not limit.limit), default=0.0)
-    return Text("\n").join(_line(limit, name, bar if bar >= LEAST_BAR else 0, held, most, scale) for limit in limits)
+    return Text("\n").join(
+        _line(limit, name, bar if bar >= LEAST_BAR else 0, held, most, scale) for limit in limits
+    )
 
 
 def _line(limit: Limit, name: int, bar: int, held: int, most: int, scale: float) -> Text:

@@ -14,8 +14,8 @@ class Line(Widget):
 
     ALLOW_SELECT = False
 
-    def __init__(self, *, id: str) -> None:
-        super().__init__(id=id)
+    def __init__(self, name: str) -> None:
+        super().__init__(id=name)
         self._zones: list[tuple[int, int, str]] = []
 
     def _begin(self) -> Text:

@@ -24,7 +24,11 @@ __all__ = ["Rows", "cut"]
 
 def cut(text: str, width: int) -> str:
     """Return a text in that many cells: padded, or with an ellipsis where it goes on."""
-    return set_cell_size(text, width) if cell_len(text) <= width else set_cell_size(text, max(0, width - 1)) + "…"
+    return (
+        set_cell_size(text, width)
+        if cell_len(text) <= width
+        else set_cell_size(text, max(0, width - 1)) + "…"
+    )
 
 
 class Rows(ScrollView, can_focus=True):
@@ -70,8 +74,8 @@ class Rows(ScrollView, can_focus=True):
             super().__init__()
             self.rows = rows
 
-    def __init__(self, *, labels: bool = True, id: str | None = None) -> None:
-        super().__init__(id=id)
+    def __init__(self, *, labels: bool = True, name: str | None = None) -> None:
+        super().__init__(id=name)
         self._labels = labels
         self._columns: Sequence[Column] = ()
         self._lines: Sequence[Sequence[Cell]] = ()
@@ -90,6 +94,8 @@ class Rows(ScrollView, can_focus=True):
 
     def show(self, columns: Sequence[Column], lines: Sequence[Sequence[Cell]]) -> None:
         """Draw rows in place of those there were; the cursor keeps its place."""
+        if columns == self._columns and lines == self._lines:
+            return
         self._columns, self._lines = columns, lines
         self.cursor = max(0, min(self.cursor, len(lines) - 1))
         self._lay()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.text import Text
 from textual.app import RenderResult
 from textual.reactive import reactive
 
@@ -31,7 +30,7 @@ class Strip(Line):
     """Number of the screen shown."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(id="strip")
+        super().__init__("strip")
         self._product = name
 
     def render(self) -> RenderResult:
@@ -51,7 +50,9 @@ class Strip(Line):
         for number, label in enumerate(labels):
             state = states.get(number, "")
             style = style_of(state) if state else "default"
-            self._say(text, label, f"{style} reverse" if number == self.current else style, f"app.go({number})")
+            self._say(
+                text, label, f"{style} reverse" if number == self.current else style, f"app.go({number})"
+            )
         gap = self.size.width - text.cell_len - len(clock)
         return text.append(" " * max(0, gap)).append(clock, style="dim") if clock else text
 

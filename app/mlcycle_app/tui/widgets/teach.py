@@ -33,7 +33,9 @@ class Teach(VerticalScroll):
         """Put the phase's words up."""
         from textual.widgets import Markdown  # brings a parser that the first frame needs not wait for
 
-        text = (files("mlcycle_app.tui") / "teach" / f"{PHASES[self.phase].lower()}.md").read_text(encoding="utf-8")
+        text = (files("mlcycle_app.tui") / "teach" / f"{PHASES[self.phase].lower()}.md").read_text(
+            encoding="utf-8"
+        )
         there = self.query(Markdown)
         if there:
             await there.first().update(text)
