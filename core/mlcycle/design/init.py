@@ -84,7 +84,7 @@ def _templates(name: str) -> dict[str, str]:
     return {
         **TEMPLATES,
         "deploy.yaml": write_model.DEPLOY,
-        "monitor.yaml": write_model.MONITOR,
+        "monitor.yaml": write_model.monitor_yaml(),
         MARKER: write_model.product_yaml(name, ""),
     }
 
@@ -118,7 +118,7 @@ def _declarations(
         "features.yaml": write_model.features_yaml(seen, plan, source),
         "training.yaml": write_model.training_yaml(seen, plan, f"{source}_model"),
         "deploy.yaml": write_model.DEPLOY,
-        "monitor.yaml": write_model.MONITOR,
+        "monitor.yaml": write_model.monitor_yaml(seen, plan),
         MARKER: write_model.product_yaml(product, f"Predicts {plan.target} from {path.name}."),
     }
     report = InitReport(

@@ -10,7 +10,7 @@ from mlcycle.design.plan import SHARE_TO_JUDGE, Plan
 from mlcycle.design.profile import FileProfile
 from mlcycle.design.write_data import comment, comment_line, describe
 
-__all__ = ["DEPLOY", "MONITOR", "design_yaml", "features_yaml", "product_yaml", "training_yaml"]
+__all__ = ["DEPLOY", "design_yaml", "features_yaml", "monitor_yaml", "product_yaml", "training_yaml"]
 
 Proposal = tuple[str, str, str, float, str, str]
 """id (and metric), role, comparison, value, phases, statement."""
@@ -22,13 +22,8 @@ host: 127.0.0.1
 port: 0
 # base_image: python:3.11-slim # for images; without it one that the container engine has already is used
 """
-MONITOR = """\
-# How live predictions are judged. The limits of design.yaml apply by themselves; these are the ones for drift.
-window: batch # one window a scored moment; `day` and `hour` are for steady traffic
-psi: {watch: 0.1, alert: 0.2} # distance from the rows on which the champion was judged
-too_few: 30 # rows below which nothing is said
-retrain_on: [requirement, untrained data]
-"""
+TOO_FEW = 30
+"""Rows below which nothing is said of a window."""
 
 
 def product_yaml(name: str, description: str) -> str:
@@ -37,6 +32,25 @@ def product_yaml(name: str, description: str) -> str:
         "# The product: what it is called and what it is for. Everything else lies in the files beside this one.\n"
         f"name: {scalar(name)}\ndescription: {scalar(description)}\n"
         "# Zone of times that carry none, such as Europe/Berlin.\ntime_zone: UTC\n"
+    )
+
+
+def monitor_yaml(profile: FileProfile | None = None, plan: Plan | None = None) -> str:
+    """Return `monitor.yaml`: a window a scored moment, or a day where a moment has too few rows to be judged."""
+    window = "window: batch # one window a scored moment; `day` and `hour` are for steady traffic"
+    if profile is not None and plan is not None and plan.time is not None:
+        moments = profile.columns[plan.time]
+        if moments.type == "timestamp" and moments.rows - moments.missing < TOO_FEW * moments.distinct:
+            window = (
+                f"window: day # `{comment(plan.time)}` has few rows a moment; "
+                "`hour` for more traffic, `batch` for one window a scored moment"
+            )
+    return (
+        "# How live predictions are judged. The limits of design.yaml apply by themselves; these are the ones for drift.\n"
+        f"{window}\n"
+        "psi: {watch: 0.1, alert: 0.2} # distance from the rows on which the champion was judged\n"
+        f"too_few: {TOO_FEW} # rows below which nothing is said\n"
+        "retrain_on: [requirement, untrained data]\n"
     )
 
 

@@ -10,8 +10,9 @@ import atexit
 import os
 import sys
 import threading
+import time
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
@@ -97,10 +98,10 @@ class Run:
         UsageError
             If a key, a value or the step is none; nothing of the call is kept.
         """
-        now, place = wall().isoformat(), whole_step(step)
+        now, place, run_id = _wall_text(), whole_step(step), self.run_id
         records: list[dict[str, object]] = [
             {
-                "run_id": self.run_id,
+                "run_id": run_id,
                 "key": valid_key(key),
                 "step": place,
                 "ts": now,
@@ -353,7 +354,18 @@ def set_tags(tags: Mapping[str, object]) -> bool:
 
 def _current() -> Run:
     with _lock:
-        return active_run() or start_run()
+        return _active[-1] if _active else start_run()
+
+
+def _wall_text() -> str:
+    second, rest = divmod(time.time_ns(), 1_000_000_000)
+    return f"{_second_text(second)}.{rest // 1000:06d}"
+
+
+@lru_cache(maxsize=1)
+def _second_text(second: int) -> str:
+    # A metric's time is `wall()`; writing it whole costs 2 us of the 20 that logging one may cost.
+    return datetime.fromtimestamp(second, UTC).replace(tzinfo=None).isoformat()
 
 
 def _workspace(given: Workspace | str | os.PathLike[str] | None, outer: Run | None) -> Workspace:

@@ -11,25 +11,13 @@ from mlcycle import clock
 from mlcycle.data.model import BATCH_NUMBER
 from mlcycle.engines.local import SqlError, literal, quote
 from mlcycle.errors import DataError, NotFoundError
-from mlcycle.features.compile import columns_of
+from mlcycle.features.file import LINE, TABLE, load_file
 from mlcycle.features.model import Feature, FeatureRows, values_of
 from mlcycle.features.rows import fetch, read_rows
 from mlcycle.features.tables import Opened, opened
 from mlcycle.workspace import Workspace
 
 __all__ = ["from_file", "get"]
-
-READERS = {
-    ".csv": "read_csv({file}, all_varchar = TRUE, header = TRUE)",
-    ".tsv": "read_csv({file}, all_varchar = TRUE, header = TRUE, delim = '\t')",
-    ".parquet": "read_parquet({file})",
-    ".json": "read_json({file})",
-    ".jsonl": "read_json({file}, format = 'newline_delimited')",
-    ".ndjson": "read_json({file}, format = 'newline_delimited')",
-}
-LINE = "__line"
-"""Column of a file's rows: their number."""
-
 
 def get(workspace: Workspace, key: str | Sequence[Any], as_of: datetime | None = None) -> dict[str, Any]:
     """Return one entity's features at a moment: entity, as_of and features, as the model server takes them.
@@ -75,7 +63,7 @@ def from_file(workspace: Workspace, path: Path, *, as_of: datetime | None = None
     workspace
         Where.
     path
-        CSV, TSV, Parquet, JSON or JSON lines.
+        Of any format that a source may have.
     as_of
         The moment of rows that carry none, now unless said.
 
@@ -85,23 +73,16 @@ def from_file(workspace: Workspace, path: Path, *, as_of: datetime | None = None
         If the file cannot be read, or lacks columns; names them.
     """
     path = path.expanduser().resolve()
-    reader = READERS.get(path.suffix.lower())
-    if reader is None or not path.is_file():
-        what = "is not there" if reader else f"ends in none of {', '.join(READERS)}"
-        raise DataError(f"{path} {what}")
     with opened(workspace, reads=[path]) as tables:
         try:
-            return _from_file(tables, path, reader, as_of or clock.now())
+            return _from_file(tables, load_file(workspace, tables, path), as_of or clock.now())
         except SqlError as error:
             raise DataError(f"{path.name}: {error.message.splitlines()[0]}") from error
 
 
-def _from_file(tables: Opened, path: Path, reader: str, moment: datetime) -> FeatureRows:
-    session, spine = tables.session, tables.features.spine
+def _from_file(tables: Opened, present: Mapping[str, str], moment: datetime) -> FeatureRows:
+    spine = tables.features.spine
     declared = tables.catalog.get(spine.table, {})
-    file = reader.format(file=literal(str(path)))
-    session.execute(f"CREATE TEMP TABLE __file AS SELECT *, row_number() OVER () AS {LINE} FROM {file}")
-    present = columns_of(session, "__file")
     extra = {spine.target, spine.time, spine.known, BATCH_NUMBER, *tables.keys}
     raw = [column for column in declared if column not in extra]
     features = tables.compile(as_of=moment).features
@@ -118,7 +99,7 @@ def _from_file(tables: Opened, path: Path, reader: str, moment: datetime) -> Fea
     listed += [
         f"CAST({LINE} AS {declared[key]}) AS {quote(key)}" for key in tables.keys if key not in present
     ]
-    relation = f"(SELECT {', '.join(listed)}, {LINE} FROM __file)"
+    relation = f"(SELECT {', '.join(listed)}, {LINE} FROM {TABLE})"
     return fetch(tables, tables.compile(as_of=moment, relation=relation, order=LINE))
 
 
@@ -150,7 +131,7 @@ def _given(
     for feature in features:
         kind = "DOUBLE" if feature.type == "number" else "VARCHAR"
         listed.append(f"CAST({quote(feature.name)} AS {kind}) AS {quote(feature.name)}")
-    relation = f"(SELECT {', '.join(listed)}, {LINE} FROM __file)"
+    relation = f"(SELECT {', '.join(listed)}, {LINE} FROM {TABLE})"
     return read_rows(tables.session, relation, features, keys, LINE, targets=False)
 
 

@@ -102,16 +102,18 @@ class SegmentWriter:
         lines = [frame(encode(record)) for record in records]
         if not lines:
             return True
+        data = lines[0] if len(lines) == 1 else b"".join(lines)
         with self._lock:
-            if max(map(len, lines)) > LONGEST:
+            if len(data) > LONGEST and max(map(len, lines)) > LONGEST:
                 return self._refuse(len(lines), "a record is longer than 1 MB")
             try:
-                handle = self._ready()
+                handle, size = self._ready()
                 if self._disk_is_full():
                     share = f"less than {self.least_free:.0%} of the disk is free"
                     return self._refuse(len(lines), share)
-                told = control("refused", n=self._untold) if self._untold else b""
-                self._write(handle, told + b"".join(lines))
+                if self._untold:
+                    data = control("refused", n=self._untold) + data
+                self._write(handle, data, size)
                 self._untold = 0
                 if self.sync if sync is None else sync:
                     _flush(handle)
@@ -124,7 +126,8 @@ class SegmentWriter:
         with self._lock:
             if self._handle is not None and self._pid == os.getpid():
                 with contextlib.suppress(OSError):
-                    self._write(self._handle, control("end"))
+                    size = os.fstat(self._handle).st_size
+                    self._write(self._handle, control("end"), size)
             self._let_go()
 
     def __enter__(self) -> SegmentWriter:
@@ -135,11 +138,11 @@ class SegmentWriter:
     ) -> None:
         self.close()
 
-    def _write(self, handle: int, data: bytes) -> None:
-        start, written = os.fstat(handle).st_size, 0
+    def _write(self, handle: int, data: bytes, start: int) -> None:
+        written = 0
         try:
             while written < len(data):
-                written += os.write(handle, data[written:])
+                written += os.write(handle, data[written:] if written else data)
         except BaseException:
             # Only a torn line is cut off. Whole lines stay: somebody may have folded them already,
             # and what would be written over them later would then never be read.
@@ -150,21 +153,22 @@ class SegmentWriter:
                 self._let_go()
             raise
 
-    def _ready(self) -> int:
+    def _ready(self) -> tuple[int, int]:
+        """Return the segment to write to and its length, which is asked for once a write."""
         handle = self._handle
         if handle is not None and self._pid == os.getpid():
             state = os.fstat(handle)
             if state.st_nlink and state.st_size < self.rotate_at:
-                return handle
+                return handle, state.st_size
             if state.st_nlink:
                 with contextlib.suppress(OSError):
-                    self._write(handle, control("end"))
+                    self._write(handle, control("end"), state.st_size)
         else:
             self._mark = os.urandom(4).hex()
         self._let_go()
         return self._begin()
 
-    def _begin(self) -> int:
+    def _begin(self) -> tuple[int, int]:
         self.folder.mkdir(parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
         flags |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -175,8 +179,9 @@ class SegmentWriter:
             self._handle, self._pid, self.path = handle, os.getpid(), path
             try:
                 if try_lock(handle, shared=False) and _still_named(path, handle):
-                    self._write(handle, self._head())
-                    return handle
+                    head = self._head()
+                    self._write(handle, head, 0)
+                    return handle, len(head)
             except BaseException:
                 # Else a full disk would leave one empty file for every append that is tried.
                 with contextlib.suppress(OSError):

@@ -20,7 +20,7 @@ from mlcycle.quality import records, score
 from mlcycle.quality.admit import LINES, Admitted, admit
 from mlcycle.quality.compile import Scene
 from mlcycle.quality.model import CheckResult, QualityReport, Verdict
-from mlcycle.quality.rules import Rule, parents_of, rules_of
+from mlcycle.quality.rules import Rule, bound_rules, parents_of, rules_of
 from mlcycle.quality.scan import EXAMPLES, Measured, examples, mark, measure
 from mlcycle.quality.scene import Dataset, set_scene
 from mlcycle.store import Store
@@ -101,11 +101,14 @@ def _load(workspace: Workspace, store: Store, declarations: declare.Declarations
         version = newest.get(name)
         parts = batches.part_hashes(store, version.dataset_version) if version else []
         rules = rules_of(declarations.checks[name]) if name in declarations.checks else []
+        rules += bound_rules(declarations.design.requirements, name, source, rules)
         state[name] = Dataset(name, source, rules, version, parts, partial(_place, declarations))
     return state
 
 
 def _place(declarations: declare.Declarations, rule: Rule) -> declare.Place:
+    if rule.requirement:
+        return declarations.place("design.yaml", ("requirements", rule.index))
     file = declarations.checks_files.get(rule.dataset, f"checks/{rule.dataset}.yaml")
     return declarations.place(file, (rule.dimension, rule.index))
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
-from mlcycle.declare.model import Check, Checks, Mend, Severity, kinds_of
+from mlcycle.declare.model import Check, Checks, Mend, Requirement, Severity, Source, kinds_of
 from mlcycle.errors import DeclarationError
 from mlcycle.hashing import sha256_value
 from mlcycle.quality.model import DIMENSIONS, Dimension
 
-__all__ = ["WHOLE_BATCH", "Rule", "parents_of", "rules_of"]
+__all__ = ["WHOLE_BATCH", "Rule", "bound_rules", "parents_of", "rules_of"]
 
 WHOLE_BATCH = ("readable", "fresh", "rows")
 """Kinds that look at the batch, not at its readable rows one by one."""
@@ -42,7 +42,9 @@ class Rule:
     set_aside: bool
     mend: Mend | None
     index: int
-    """Position among the checks of its dimension, to find it in the file."""
+    """Position among the checks of its dimension, or among the requirements, to find it in the file."""
+    requirement: bool = False
+    """Whether a requirement that binds the data phase asks it, and no check file."""
 
     @property
     def handled(self) -> bool:
@@ -86,6 +88,25 @@ def rules_of(checks: Checks) -> list[Rule]:
                     )
                 seen[rule.check_id] = rule.name
                 rules.append(rule)
+    return rules
+
+
+def bound_rules(
+    requirements: Sequence[Requirement], dataset: str, source: Source, beside: Sequence[Rule]
+) -> list[Rule]:
+    """Return the rules that requirements binding the data phase ask of a source, those already there left out.
+
+    Only freshness can be measured when a batch arrives: its limit, in days, becomes a rule over the event time.
+    """
+    asked = {rule.check_id for rule in beside}
+    rules = []
+    for index, requirement in enumerate(requirements):
+        binds = "data" in requirement.phases and requirement.metric == "freshness"
+        if binds and requirement.params.get("source") == dataset and source.time is not None:
+            check = Check(name=requirement.id, fresh={source.time: f"{round(requirement.value * 86400)}s"})
+            [rule] = _split(dataset, "timeliness", check, index)
+            if rule.check_id not in asked:
+                rules.append(replace(rule, requirement=True))
     return rules
 
 

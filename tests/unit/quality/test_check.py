@@ -129,6 +129,21 @@ def test_moments_are_judged_as_of_the_batch(shop: Shop) -> None:
     )
 
 
+def test_a_freshness_requirement_that_binds_the_data_phase_is_a_check_without_being_written_twice(
+    shop: Shop,
+) -> None:
+    shop.source(columns={"id": "integer", "seen": "timestamp"}, time="seen")
+    limit = {"metric": "freshness", "params": {"source": "things"}, "comparison": "<=", "value": 2}
+    bound = {"id": "fresh_things", "role": "subject expert", "phases": ["data"], **limit}
+    shop.write("design.yaml", json.dumps({"requirements": [bound]}))
+    (young,) = shop.deliver("id,seen\n1,2025-12-30T12:00:00\n", file="in/a/things.csv")
+    (old,) = shop.deliver("id,seen\n2,2025-12-29\n", file="in/b/things.csv")
+    assert [(result.name, result.dimension, result.verdict) for result in young.results] == [
+        ("fresh_things", "timeliness", "pass")
+    ]
+    assert (old.verdict, [result.name for result in old.failed]) == ("fail", ["fresh_things"])
+
+
 def test_a_batch_that_fails_a_critical_check_is_refused_whole_and_leaves_the_version_as_it_was(
     shop: Shop,
 ) -> None:
