@@ -5,7 +5,6 @@ What comes back are frozen dataclasses and plain rows; no connection, cursor or 
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +18,8 @@ from mlcycle.errors import CouldNot, MlcycleError, NotFoundError, NotMet, UsageE
 from mlcycle.workspace import Workspace
 
 if TYPE_CHECKING:
-    from mlcycle.board import Board, PhaseState
-    from mlcycle.monitor.panel import Panel
+    from mlcycle.board import Board, PhaseState  # noqa: TC004 - exported for annotations alone
+    from mlcycle.monitor.panel import Panel  # noqa: TC004 - the same
     from mlcycle.settings import Settings
 
 __all__ = [
@@ -145,13 +144,13 @@ class Gateway:
         return tuple(sorted(_sizes(self.workspace.database, self.workspace.journal)))
 
     def typed(self, words: str) -> str:
-        """Return a command of this workspace as it can be typed where the program was started."""
+        """Return words after `mlcycle` as a command for this workspace that can be typed where the program started."""
         try:
             nearest = Workspace.find()
         except WorkspaceError:
             nearest = None
         place = "" if nearest == self.workspace else f"-w {shlex.quote(str(self.workspace.root))} "
-        return f"mlcycle {place}{words.removeprefix('mlcycle ')}"
+        return f"mlcycle {place}{words}"
 
     def log_files(self) -> Iterator[Path]:
         """Yield where the UI may log, the best place first: one that cannot be written is to be passed over."""
@@ -170,7 +169,7 @@ def free(verb: str, *arguments: Any, **options: Any) -> Any:
 def _sizes(*places: Path) -> Iterator[tuple[str, int, int]]:
     for place in places:
         try:
-            found = os.stat(place)
+            found = place.stat()
             if place.is_dir():
                 yield from _sizes(*place.iterdir())
             else:

@@ -16,9 +16,13 @@ def main() -> None:
 
         print(f"mlcycle {__version__}")
         return
-    from mlcycle_app.cli.root import run
+    try:
+        from mlcycle_app.cli.root import run
 
-    sys.exit(run(sys.argv[1:]))
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:  # while the modules of the command line were read
+        code = INTERRUPTED
+    sys.exit(code)
 
 
 if __name__ == "__main__":

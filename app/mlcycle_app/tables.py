@@ -117,13 +117,14 @@ TABLES = {
         "runs",
         """SELECT r.status, coalesce(r.name, right(r.run_id::VARCHAR, 8)) AS run, m.metrics, r.started_at AS started,
              round(epoch(r.ended_at) - epoch(r.started_at), 2) AS seconds, r.experiment, left(r.git_commit, 8) AS git, right(r.run_id::VARCHAR, 8) AS id
-           FROM runs r LEFT JOIN (SELECT run_id, string_agg(key || ' ' || printf('%.4g', value), '  ' ORDER BY key) AS metrics
-                                  FROM (FROM latest_metrics QUALIFY row_number() OVER (PARTITION BY run_id ORDER BY key) <= 2) GROUP BY run_id) m USING (run_id)
+           FROM runs r LEFT JOIN (SELECT run_id, string_agg(key || ' ' || printf('%.4g', value), '  ' ORDER BY place) AS metrics
+                                  FROM (SELECT *, row_number() OVER (PARTITION BY run_id ORDER BY key IN (SELECT metric FROM requirements WHERE until IS NULL) DESC, key) AS place
+                                        FROM latest_metrics QUALIFY place <= 2) GROUP BY run_id) m USING (run_id)
            ORDER BY r.started_at DESC, r.run_id DESC LIMIT 500""",
         "No run yet: mlcycle train fits the declared models",
         "runs list",
         ("seconds",),
-        stretch="metrics",
+        stretch="run",
         aged="started",
     ),
     "models": Table(
@@ -171,8 +172,8 @@ TABLES = {
     "triggers": Table(
         "triggers",
         """SELECT state, reason, ts AS "when",
-             concat_ws(', ', CASE json_array_length(evidence, '$.alerts') WHEN 0 THEN NULL ELSE json_array_length(evidence, '$.alerts') || ' alerts' END,
-               CASE json_array_length(evidence, '$.batches') WHEN 0 THEN NULL ELSE json_array_length(evidence, '$.batches') || ' batches' END) AS because,
+             concat_ws(', ', CASE json_array_length(evidence, '$.alerts') WHEN 0 THEN NULL WHEN 1 THEN '1 alert' ELSE json_array_length(evidence, '$.alerts') || ' alerts' END,
+               CASE json_array_length(evidence, '$.batches') WHEN 0 THEN NULL WHEN 1 THEN '1 batch' ELSE json_array_length(evidence, '$.batches') || ' batches' END) AS because,
              right(trigger_id::VARCHAR, 8) AS id, evidence
            FROM triggers ORDER BY ts DESC LIMIT 500""",
         "Nothing asks for retraining",

@@ -23,7 +23,8 @@ SELECT
   (SELECT max(since) FROM requirements) AS designed_at,
   (SELECT count(*) FROM batches) AS batches,
   (SELECT count(*) FROM batches WHERE state = 'arrived') AS unchecked,
-  (SELECT count(*) FROM batches WHERE state = 'refused') AS refused,
+  (SELECT count(*) FROM batches AS b WHERE state = 'refused' AND NOT EXISTS (FROM batches AS newer
+     WHERE newer.source = b.source AND newer.state = 'admitted' AND newer.arrived_at > b.arrived_at)) AS refused,
   (SELECT max(arrived_at) FROM batches) AS arrived_at,
   (SELECT sum(rows) FROM (SELECT arg_max(rows, number) AS rows FROM dataset_versions GROUP BY dataset)) AS clean_rows,
   (SELECT count(*) FROM quarantine WHERE released_at IS NULL) AS set_aside,
@@ -36,6 +37,7 @@ SELECT
   (SELECT count(*) FROM runs) AS runs,
   (SELECT count(*) FROM runs WHERE status = 'running') AS running,
   (SELECT max(started_at) FROM runs) AS ran_at,
+  (SELECT count(*) FROM artifacts WHERE path = 'model.zip') AS packages,
   (SELECT count(*) FROM model_versions) AS versions,
   (SELECT arg_max(model || ':' || version, since) FROM aliases WHERE alias = 'champion') AS champion,
   (SELECT max(since) FROM aliases WHERE alias = 'champion') AS promoted_at,
@@ -50,7 +52,8 @@ SELECT
      AND window_start = (SELECT max(window_start) FROM alerts WHERE state = 'open')) AS alarming,
   (SELECT count(*) FROM triggers WHERE state IN ('open', 'running')) AS triggers,
   (SELECT arg_max(reason, ts) FROM triggers WHERE state IN ('open', 'running')) AS trigger,
-  (SELECT max(version) FROM aliases WHERE alias = 'challenger') AS challenger,
+  (SELECT max(model || ':' || version) FROM aliases AS a WHERE alias = 'challenger' AND NOT EXISTS (FROM decisions
+     WHERE kind IN ('gate', 'retrain') AND subject = a.model || ':' || a.version)) AS challenger,
   (SELECT arg_max(outcome || ': ' || subject, ts) FROM decisions
      WHERE kind IN ('gate', 'rollback', 'retrain')) AS decision,
   (SELECT max(ts) FROM decisions) AS decided_at
@@ -123,7 +126,9 @@ def _data(facts: dict[str, Any]) -> PhaseState:
         return PhaseState(2, "Data", "none", "no batch yet", at, "bring data in", "mlcycle data ingest")
     if facts["refused"]:
         says = f"{_count(facts['refused'], 'batch')} refused by a check"
-        return PhaseState(2, "Data", "failed", says, at, "see which check", "mlcycle quality check")
+        return PhaseState(
+            2, "Data", "failed", says, at, "mend it or its rule", "mlcycle quality check --again"
+        )
     if facts["unchecked"]:
         says = f"{_count(facts['unchecked'], 'batch')} not checked yet"
         return PhaseState(2, "Data", "attention", says, at, "check them", "mlcycle quality check")
@@ -158,6 +163,10 @@ def _experiments(facts: dict[str, Any]) -> PhaseState:
         says = f"{_count(facts['running'], 'run')} going, {facts['runs']:,} in all"
         return PhaseState(4, "Experiments", "running", says, at, "watch", "mlcycle runs list")
     says = f"{_count(facts['runs'], 'run')}, {_count(facts['versions'], 'model version')}"
+    if not facts["versions"] and facts["packages"]:
+        return PhaseState(
+            4, "Experiments", "attention", says, at, "register the best", "mlcycle models register"
+        )
     return PhaseState(4, "Experiments", "ok", says, at, "", "mlcycle runs list")
 
 
@@ -165,7 +174,9 @@ def _deploy(facts: dict[str, Any]) -> PhaseState:
     at = facts["promoted_at"]
     if facts["champion"] is None:
         if facts["gate"] == "refused":
-            return PhaseState(5, "Deploy", "failed", "the gate refused", at, "see why", "mlcycle models list")
+            return PhaseState(
+                5, "Deploy", "failed", "the gate refused", at, "see why", "mlcycle models audit"
+            )
         ready = "promote" if facts["versions"] else ""
         return PhaseState(5, "Deploy", "none", "no champion yet", at, ready, "mlcycle models promote")
     if facts["deployed"]:
@@ -180,7 +191,8 @@ def _deploy(facts: dict[str, Any]) -> PhaseState:
 def _monitor(facts: dict[str, Any]) -> PhaseState:
     at = facts["watched_at"] or facts["scored_at"]
     if not facts["predictions"]:
-        return PhaseState(6, "Monitor", "none", "no prediction yet", None, "", "mlcycle predict")
+        ready = "score rows" if facts["deployed"] else ""
+        return PhaseState(6, "Monitor", "none", "no prediction yet", None, ready, "mlcycle predict")
     if not facts["windows"]:
         says = f"{_count(facts['predictions'], 'prediction')}, no window judged yet"
         return PhaseState(6, "Monitor", "attention", says, at, "judge them", "mlcycle monitor run")
@@ -196,6 +208,11 @@ def _retrain(facts: dict[str, Any]) -> PhaseState:
         says = f"{_count(facts['triggers'], 'trigger')} open: {facts['trigger']}"
         return PhaseState(
             7, "Retrain", "attention", says, facts["decided_at"], "retrain", "mlcycle retrain run"
+        )
+    if facts["challenger"] and facts["champion"]:
+        says = f"{facts['challenger']} has not been judged"
+        return PhaseState(
+            7, "Retrain", "attention", says, facts["decided_at"], "judge it", "mlcycle retrain judge"
         )
     if facts["decision"] and facts["versions"] and facts["champion"]:
         return PhaseState(

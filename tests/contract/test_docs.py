@@ -9,8 +9,9 @@ from pathlib import Path
 
 import click
 import pytest
-from docs.make_reference import commands_page, views_page
+from docs.make_reference import commands_page, declarations_page, views_page
 
+from mlcycle.declare.schema import KINDS
 from mlcycle_app.cli.root import cli
 
 _ROOT = Path(__file__).parents[2]
@@ -99,6 +100,13 @@ def test_the_view_reference_is_what_the_store_has() -> None:
     assert sorted(re.findall(r"^## `(\w+)`", page, re.MULTILINE)) == sorted(
         re.findall(r"CREATE VIEW (\w+)", made)
     )
+
+
+def test_the_declaration_reference_is_what_the_types_say() -> None:
+    page = (_ROOT / "docs" / "reference" / "declarations.md").read_text(encoding="utf-8")
+    assert page == declarations_page(), "make reference"
+    for name in KINDS:
+        assert f"`{name}.yaml`" in page or f"`{name}/" in page, name
 
 
 def test_every_command_has_words_of_help() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ def put(workspace: Workspace, table: str, **row: Any) -> None:
         transaction.insert(table, [row])
 
 
-def batch(workspace: Workspace, state: str) -> None:
+def batch(workspace: Workspace, state: str, arrived_at: datetime = NOON) -> None:
     put(
         workspace,
         "batch",
@@ -45,7 +45,7 @@ def batch(workspace: Workspace, state: str) -> None:
         mended=0,
         state=state,
         as_of=NOON,
-        arrived_at=NOON,
+        arrived_at=arrived_at,
         trained=False,
     )
 
@@ -143,3 +143,28 @@ def alert(subject: str) -> dict[str, Any]:
         "state": "open",
         "opened_at": NOON,
     }
+
+
+def test_a_refused_batch_is_forgotten_once_a_newer_one_of_its_source_is_admitted(
+    workspace: Workspace,
+) -> None:
+    batch(workspace, "refused")
+    batch(workspace, "admitted", arrived_at=NOON + timedelta(hours=1))
+    assert states(board(workspace))["Data"] == "ok"
+
+
+def test_a_kept_model_that_nobody_registered_asks_for_it(workspace: Workspace) -> None:
+    run_id = new_id()
+    started = {"run_id": run_id, "name": "linear", "experiment": "default", "parent_run_id": None}
+    Store(workspace).append(
+        "run",
+        [
+            {"kind": "start", "started_at": NOON.isoformat(), "command": "", "script_sha256": None, **started}
+            | {"git_commit": None, "git_dirty": None, "environment": {}},
+            {"kind": "artifact", "run_id": run_id, "path": "model.zip", "sha256": "0" * 64, "bytes": 1}
+            | {"ts": NOON.isoformat()},
+            {"kind": "end", "run_id": run_id, "status": "finished", "ended_at": NOON.isoformat()},
+        ],
+    )
+    phases = {phase.phase: phase for phase in board(workspace).phases}
+    assert phases["Experiments"].command == "mlcycle models register"

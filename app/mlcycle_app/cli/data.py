@@ -57,9 +57,10 @@ def data_profile(gateway: Gateway, dataset: str) -> Answer:
 @command
 @click.argument("dataset", required=False)
 @click.option("--strict", is_flag=True, help="A warning is a no, too.")
-def quality_check(gateway: Gateway, dataset: str | None, strict: bool) -> Answer:
+@click.option("--again", is_flag=True, help="Judge refused batches anew, after a rule has changed.")
+def quality_check(gateway: Gateway, dataset: str | None, strict: bool, again: bool) -> Answer:
     """Judge the batches that have arrived, mend and set aside as declared, and admit them."""
-    reports = gateway.do("quality.check", dataset)
+    reports = gateway.do("quality.check", dataset, again=again)
     bad = {"fail", "error"} | ({"warn"} if strict else set())
     for report in reports:
         score = "not measured" if report.score is None else f"{report.score:.1f}"

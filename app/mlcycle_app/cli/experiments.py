@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+
 import click
 
 from mlcycle_app.cli.options import command
-from mlcycle_app.cli.output import Answer
+from mlcycle_app.cli.output import Answer, say
 from mlcycle_app.gateway import Gateway
 from mlcycle_app.tables import TABLES
 
 __all__ = ["run", "runs_best", "runs_compare", "runs_list", "runs_show", "sweep", "train"]
+
+INTERRUPTED = 130
 
 
 @command
@@ -30,9 +35,14 @@ def sweep(gateway: Gateway) -> Answer:
 @command
 @click.argument("command_line", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(gateway: Gateway, command_line: tuple[str, ...]) -> Answer:
-    """Run any script and keep what it logs: mlcycle run -- python train.py."""
-    code = gateway.do("experiments.run_command", list(command_line))
-    return Answer({"exit_code": code}, text=" ", code=0 if code == 0 else 1)
+    """Run any script and keep what it logs: mlcycle run -- python train.py; exit code 1 when the script fails."""
+    as_json = click.get_current_context().obj["json"]
+    # Stdout is the script's, unless an answer in JSON is asked for there.
+    with contextlib.redirect_stdout(sys.stderr if as_json else sys.stdout):
+        code = gateway.do("experiments.run_command", list(command_line))
+    if code:
+        say(f"{command_line[0]} ended with exit code {code}")
+    return Answer({"exit_code": code}, quiet=True, code=code if code in (0, INTERRUPTED) else 1)
 
 
 @command

@@ -30,10 +30,11 @@ def _command(function: Function, *, opens: bool) -> click.Command:
     @functools.wraps(function)
     @click.pass_context
     def call(context: click.Context, /, **given: Any) -> None:
-        above = context.obj or {}
+        above = context.ensure_object(dict)
         folder = given.pop("workspace_") or above.get("workspace")
+        above["workspace"] = folder
         now = given.pop("now_") or above.get("now")
-        as_json = given.pop("json_")
+        above["json"] = as_json = given.pop("json_")
         Gateway.set_now(now)
         first = Gateway.open(folder) if opens else folder
         answer = function(first, **given)

@@ -27,6 +27,8 @@ class Answer:
     """Columns of the table for people; all of them unless said."""
     text: str = ""
     """Said on stdout instead of a table."""
+    quiet: bool = False
+    """Nothing on stdout but for `--json`."""
     empty: str = "nothing yet"
     """Said on stderr when a table has no row."""
     code: int = 0
@@ -59,6 +61,8 @@ def emit(answer: Answer, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(data, ensure_ascii=False))
         return
+    if answer.quiet:
+        return
     if answer.text:
         print(answer.text)
     elif isinstance(data, list):
@@ -69,7 +73,7 @@ def emit(answer: Answer, *, as_json: bool) -> None:
     else:
         width = max((len(key) for key in data), default=0)
         for key, value in data.items():
-            print(f"{key.replace('_', ' '):<{width}}  {_cell(value)}")
+            print(f"{key.replace('_', ' '):<{width}}  {_beside(value)}".rstrip())
 
 
 def say(text: str) -> None:
@@ -85,6 +89,19 @@ def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
     lines = [_line([column.replace("_", " ") for column in columns], widths, right)]
     lines += [_line(row, widths, right) for row in cells]
     return "\n".join(lines)
+
+
+def _beside(value: Any) -> str:
+    """Return what stands beside a name: one line, or a table or a list of its own below it."""
+    gap = "\n" + " " * 4
+    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        return gap + _table(value, tuple(value[0])).replace("\n", gap)
+    if isinstance(value, dict) and any(isinstance(item, dict | list) for item in value.values()):
+        names = max(len(str(key)) for key in value)
+        return gap + gap.join(
+            f"{str(key).replace('_', ' '):<{names}}  {_cell(item)}".rstrip() for key, item in value.items()
+        )
+    return _cell(value)
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:

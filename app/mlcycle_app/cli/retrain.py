@@ -22,9 +22,12 @@ __all__ = [
 @command
 @click.option("--once", is_flag=True, help="Take what lies in inbox/ now, then end.")
 def watch(gateway: Gateway, once: bool) -> Answer:
-    """Watch inbox/ and take in what is dropped there, until Ctrl-C."""
+    """Watch inbox/ and take in what is dropped there, until Ctrl-C; with --once exit code 1 when a file is refused."""
     if once:
-        return Answer(gateway.do("retrain.scan"), empty="inbox/ holds nothing new")
+        taken = gateway.do("retrain.scan")
+        refused = any("refused" in (one.outcome, *(batch.state for batch in one.batches)) for one in taken)
+        text = "\n".join(one.describe() for one in taken)
+        return Answer(taken, text=text, empty="inbox/ holds nothing new", code=1 if refused else 0)
     say(f"watching {gateway.workspace.inbox}; Ctrl-C ends")
     gateway.do("retrain.watch", on_event=lambda taken: say(taken.describe()))
     return Answer({}, text="stopped")

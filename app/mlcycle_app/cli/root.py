@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 from typing import Any
 
 import click
 
 from mlcycle_app.cli.output import say
+from mlcycle_app.cli.unexpected import tell_unexpected
 from mlcycle_app.commands import Command, nouns
 
 __all__ = ["cli", "run"]
@@ -29,6 +32,13 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         row = self._rows.get(name)
         return None if row is None else _load(row)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self._rows:
+            _refuse(ctx, f"{ctx.info_name} {args[0]}", [f"{ctx.info_name} {name}" for name in self._rows])
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -65,11 +75,15 @@ class _Root(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in nouns():
-            import difflib
-
-            near = difflib.get_close_matches(args[0], nouns(), 1)
-            ctx.fail(f"no command {args[0]!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+            _refuse(ctx, args[0], list(nouns()))
         return super().resolve_command(ctx, args)
+
+
+def _refuse(ctx: click.Context, typed: str, known: list[str]) -> None:
+    import difflib
+
+    near = difflib.get_close_matches(typed, known, 1)
+    ctx.fail(f"no command {typed!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
 
 
 def _load(row: Command) -> click.Command:
@@ -97,7 +111,7 @@ def _load(row: Command) -> click.Command:
 @click.pass_context
 def cli(context: click.Context, workspace: str | None, now: str | None) -> None:
     """Step one machine-learning product through its whole life, on this machine alone."""
-    context.obj = {"workspace": workspace, "now": now}
+    context.ensure_object(dict).update(workspace=workspace, now=now)
     if context.invoked_subcommand is None:
         from mlcycle_app.tui.start import open_ui
 
@@ -108,11 +122,11 @@ def run(arguments: list[str]) -> int:
     """Run the command line; return the exit code. Errors are said in two lines: what is wrong, what to type next."""
     from mlcycle_app.gateway import MlcycleError
 
+    told: dict[str, Any] = {}
     try:
-        code = cli.main(arguments, prog_name="mlcycle", standalone_mode=False)
-    except click.exceptions.Abort:
-        return INTERRUPTED
-    except KeyboardInterrupt:
+        code = cli.main(arguments, prog_name="mlcycle", standalone_mode=False, obj=told)
+        sys.stdout.flush()
+    except (click.exceptions.Abort, KeyboardInterrupt):
         say("interrupted")
         return INTERRUPTED
     except click.ClickException as error:
@@ -124,5 +138,10 @@ def run(arguments: list[str]) -> int:
             say(f"  try: {error.hint}")
         return error.exit_code
     except BrokenPipeError:
+        # Whoever read us has gone; without this the interpreter would complain about it once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return COULD_NOT
+    except Exception as error:  # noqa: BLE001 - the outermost border: what nobody foresaw is kept and told
+        tell_unexpected(error, told.get("workspace"))
         return COULD_NOT
     return code if isinstance(code, int) else 0

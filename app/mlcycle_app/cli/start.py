@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -30,7 +32,8 @@ def init(
     _: str | None, folder: Path, from_file: Path | None, target: str | None, time: str | None, key: str | None
 ) -> Answer:
     """Make a workspace in FOLDER: commented templates, or declarations that run at once from a data file."""
-    return Answer(free("design.init", folder, from_file=from_file, target=target, time=time, key=key))
+    made = free("design.init", folder, from_file=from_file, target=target, time=time, key=key)
+    return Answer(replace(made, next=Gateway.open(made.root).typed(made.next.removeprefix("mlcycle "))))
 
 
 @command
@@ -42,7 +45,9 @@ def status(gateway: Gateway) -> Answer:
         f"  {phase.number} {GLYPHS[phase.state]} {phase.phase:<12} {phase.says}" for phase in board.phases
     ]
     if board.next is not None:
-        lines.append(f"next: {board.next.next}   $ {board.next.command}")
+        lines.append(
+            f"next: {board.next.next}   $ {gateway.typed(board.next.command.removeprefix('mlcycle '))}"
+        )
     return Answer(
         {
             "product": board.product,
@@ -75,6 +80,7 @@ def doctor(gateway: Gateway, mend: bool) -> Answer:
 def sql(gateway: Gateway, query: str) -> Answer:
     """Ask the store a question over its public views; nothing outside it can be read."""
     names, rows = gateway.sql(query)
+    names = _distinct(names)
     return Answer([dict(zip(names, row, strict=True)) for row in rows], tuple(names), empty="no row")
 
 
@@ -102,3 +108,15 @@ def config_show(_: str | None) -> Answer:
     return Answer(
         [{"setting": name, "value": value, "source": source} for name, value, source in settings.explain()]
     )
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Number the names of a query's columns that come twice, so that none hides another."""
+    taken: list[str] = []
+    for name in names:
+        number, free_name = 1, name
+        while free_name in taken:
+            number += 1
+            free_name = f"{name}_{number}"
+        taken.append(free_name)
+    return taken

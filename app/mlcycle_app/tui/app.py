@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import time
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar
@@ -23,15 +22,16 @@ from mlcycle_app.tui import crash
 from mlcycle_app.tui.dialogs.help import HelpScreen
 from mlcycle_app.tui.dialogs.row import RowScreen
 from mlcycle_app.tui.glyphs import Ascii, ascii_only
+from mlcycle_app.tui.keeper import Keeper
 from mlcycle_app.tui.keys import KEYS
-from mlcycle_app.tui.messages import BoardFailed, BoardRead, Failed, OpenRow, OpenScreen
+from mlcycle_app.tui.messages import BoardFailed, BoardRead, Failed, Loaded, OpenRow, OpenScreen
 from mlcycle_app.tui.reading import elsewhere
 from mlcycle_app.tui.theme import DARK_ANSI, LIGHT_ANSI, choose
 from mlcycle_app.tui.views.base import PhaseView
 from mlcycle_app.tui.views.home import HomeView
 from mlcycle_app.tui.widgets.hints import Hints
 from mlcycle_app.tui.widgets.rows import Rows
-from mlcycle_app.tui.widgets.status_line import StatusLine
+from mlcycle_app.tui.widgets.status_line import READING, StatusLine
 from mlcycle_app.tui.widgets.strip import Strip
 from mlcycle_app.tui.widgets.teach import Teach
 
@@ -45,9 +45,6 @@ if TYPE_CHECKING:
 __all__ = ["CycleApp", "Look"]
 
 TICK_S = 1.0
-BOARD_EVERY_S = 2.0
-BOARD_OLD_S = 5.0
-"""Seconds without a look at the board after which it counts as old."""
 HOME = 0
 
 
@@ -78,17 +75,9 @@ class CycleApp(App[None]):
     TITLE = "mlcycle"
     ENABLE_COMMAND_PALETTE = False
     CSS_PATH: ClassVar[list[str]] = ["styles/frame.tcss", "styles/widgets.tcss"]  # type: ignore[assignment]
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
-        (0, "-tiny"),
-        (76, "-narrow"),
-        (100, "-wide"),
-        (132, "-xwide"),
-    ]
-    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
-        (0, "-short"),
-        (20, "-plain"),
-        (36, "-tall"),
-    ]
+    # Textual writes `ClassVar[...] | None`, which makes them instance variables to a type checker.
+    HORIZONTAL_BREAKPOINTS: ClassVar = [(0, "-tiny"), (76, "-narrow"), (100, "-wide"), (132, "-xwide")]  # type: ignore[misc]
+    VERTICAL_BREAKPOINTS: ClassVar = [(0, "-short"), (20, "-plain"), (36, "-tall")]  # type: ignore[misc]
     BINDINGS: ClassVar[list[BindingType]] = [key.binding() for key in KEYS if not key.rows]
 
     def __init__(
@@ -100,10 +89,7 @@ class CycleApp(App[None]):
         """What ended the program, if it was a defect."""
         self._look = look or Look(choose())
         self._redrawn: list[LineFilter] = [Ascii()] if self._look.ascii or ascii_only() else []
-        self._board = board
-        self._board_stamp: object = None
-        self._board_at = time.monotonic()
-        self._board_reading = False
+        self._keeper = Keeper(board)
         self._current = -1
         self._first = first
         self._started_by = os.getppid()
@@ -134,9 +120,7 @@ class CycleApp(App[None]):
                     self._on_signal(getattr(signal, name))
         self.set_interval(TICK_S, self._tick)
         await self.action_go(self._first)
-        if self._board is not None:
-            self.post_message(BoardRead(self._board))
-        else:
+        if self._keeper.board is None:
             self._read_board()
         if self._look.teach:
             await self.action_teach()
@@ -156,8 +140,7 @@ class CycleApp(App[None]):
         self.query_one(Strip).current = number
         self.query_one(Teach).phase = number
         self.query_one(StatusLine).quiet()
-        if number == HOME and self._board is not None:
-            self.post_message(BoardRead(self._board))
+        self._show_board()
         self.call_after_refresh(self._arrive, self._view)
 
     async def action_step(self, by: int) -> None:
@@ -206,7 +189,7 @@ class CycleApp(App[None]):
 
     def action_reread(self) -> None:
         """Read the view and the board again."""
-        self.query_one(StatusLine).say("reading …")
+        self.query_one(StatusLine).say(READING)
         self._view.refresh_data()
         self._read_board()
 
@@ -214,6 +197,7 @@ class CycleApp(App[None]):
         """Give the terminal's clipboard the command that does the same."""
         words = self.query_one(StatusLine).twin
         if words:
+            words = self.gateway.typed(words)
             self.copy_to_clipboard(words)
             self.query_one(StatusLine).say(f"copied, where the terminal allows it: {words}")
 
@@ -237,21 +221,15 @@ class CycleApp(App[None]):
         """Ctrl+c copies selected text; who means the other thing is told."""
         self.query_one(StatusLine).say("q quits")
 
-    def on_board_read(self, message: BoardRead) -> None:
+    def on_board_read(self) -> None:
         """Redraw the strip and Home."""
-        self._board = message.board
-        self.query_one(Strip).board = message.board
         self.query_one(StatusLine).settle("board")
-        for home in self.query(HomeView):
-            home.show_board(message.board)
-            home.show_age(None)
+        self._show_board()
 
     def on_board_failed(self, message: BoardFailed) -> None:
         """Say what went wrong; the last board stays."""
-        self._board_stamp = None
         self.query_one(StatusLine).complain("board", message.error)
-        for home in self.query(HomeView):
-            home.show_age(time.monotonic() - self._board_at)
+        self._show_board()
 
     async def on_open_screen(self, message: OpenScreen) -> None:
         """Open what a view asked for."""
@@ -264,15 +242,17 @@ class CycleApp(App[None]):
     def on_twin_changed(self) -> None:
         """Show the command that does the same as what has the focus."""
         words = self._view.command if self._current >= 0 else ""
-        self.query_one(StatusLine).twin = self.gateway.typed(words) if words else ""
+        self.query_one(StatusLine).twin = words.removeprefix("mlcycle ")
 
-    def on_loaded(self) -> None:
+    def on_loaded(self, message: Loaded) -> None:
         """A view could be read: its error is over."""
-        self.query_one(StatusLine).settle("view")
+        if message.view == self._current:
+            self.query_one(StatusLine).settle("view")
 
     def on_failed(self, message: Failed) -> None:
-        """Say what went wrong, and what to type."""
-        self.query_one(StatusLine).complain("view", message.error)
+        """Say what went wrong, and what to type, if it is what the user looks at."""
+        if message.view == self._current:
+            self.query_one(StatusLine).complain("view", message.error)
 
     @property
     def _view(self) -> PhaseView:
@@ -298,34 +278,42 @@ class CycleApp(App[None]):
         if len(self.screen_stack) > 1 or self._current < 0:
             return
         self._view.look()
-        old = time.monotonic() - self._board_at
-        if self._board_reading:
-            if old > BOARD_OLD_S:
-                for home in self.query(HomeView):
-                    home.show_age(old)
-        elif old >= BOARD_EVERY_S or self._board_stamp is None:
-            if self.gateway.stamp() == self._board_stamp:
-                self._board_at = time.monotonic()
-            else:
-                self._read_board()
+        if self._keeper.is_due(self.gateway.stamp()):
+            self._read_board()
+        self._show_board()
 
-    @work(exclusive=True, group="frame.board")
-    async def _read_board(self) -> None:
-        if self._board_reading:
-            return
-        self._board_reading = True
-        stamp = self.gateway.stamp()
+    def _show_board(self) -> None:
+        board, old = self._keeper.board, self._keeper.age
+        strip = self.query_one(Strip)
+        strip.board = board
+        strip.tick()
+        if self._current == HOME:
+            home = self.query_one(HomeView)
+            if board is not None:
+                home.show_board(board)
+            if board is not None or old is not None:
+                home.show_age(old)
+
+    def _read_board(self) -> None:
+        if not self._keeper.reading:
+            self._keeper.reading = True
+            self._fetch_board()
+
+    @work(group="frame.board")
+    async def _fetch_board(self) -> None:
+        keeper, stamp = self._keeper, self.gateway.stamp()
+        news: BoardRead | BoardFailed
         try:
-            board = await elsewhere(self.gateway.board, "read board")
+            keeper.keep(await elsewhere(self.gateway.board, "read board"), stamp)
+            news = BoardRead()
         except MlcycleError as error:
-            self.post_message(BoardFailed(error))
+            keeper.failed, news = True, BoardFailed(error)
         except Exception as error:  # noqa: BLE001 - as in the views: the rest of the UI goes on
-            self.post_message(BoardFailed(crash.tell(self.gateway, error, "board")))
-        else:
-            self._board_stamp, self._board_at = stamp, time.monotonic()
-            self.post_message(BoardRead(board))
+            told = crash.tell(self.gateway, error, "the board could not be read")
+            keeper.failed, news = True, BoardFailed(told)
         finally:
-            self._board_reading = False
+            keeper.reading = False
+        self.post_message(news)
 
     def _fatal_error(self) -> None:
         # Textual would print the traceback with all locals over the terminal; `start` keeps it in a file instead.

@@ -48,13 +48,13 @@ def cell(key: str, value: Any, aged: str) -> Cell:
     return Cell(number(value) if isinstance(value, int | float) else " ".join(str(value).split()))
 
 
-def number(value: float) -> str:
+def number(value: int | float | bool) -> str:
     """Return a number with four digits that count, or yes and no."""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:,.4g}" if abs(value) < 1e6 else f"{value:,.0f}"
-    return f"{value:,}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.4g}" if abs(value) < 1e6 else f"{value:,.0f}"
 
 
 def in_full(value: Any) -> str:

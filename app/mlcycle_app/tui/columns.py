@@ -9,8 +9,8 @@ __all__ = ["GAP", "Column", "fit"]
 
 GAP = 2
 """Cells between two columns."""
-LEAST = 14
-"""Cells below which a stretching column gives way."""
+LEAST, SHARE = 14, 0.3
+"""A stretching column is cut to 14 cells, or this share of the room, before others lose their place."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def fit(columns: Sequence[Column], room: int) -> list[tuple[int, int]]:
     def take(index: int) -> bool:
         nonlocal left
         column = columns[index]
-        least = min(column.width, LEAST) if column.stretch else column.width
+        least = min(column.width, max(LEAST, int(room * SHARE))) if column.stretch else column.width
         if least + GAP > left:
             return False
         taken[index] = least
@@ -51,9 +51,9 @@ def fit(columns: Sequence[Column], room: int) -> list[tuple[int, int]]:
         wished.pop(0)
     if columns and not taken:
         return [(0, max(1, room))]
-    for index in taken:
+    for index, width in taken.items():
         if columns[index].stretch:
-            more = min(left, columns[index].width - taken[index])
+            more = min(left, columns[index].width - width)
             taken[index] += more
             left -= more
     for index in wished:

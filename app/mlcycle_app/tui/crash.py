@@ -15,6 +15,8 @@ __all__ = ["keep", "tell"]
 
 LONGEST = 1_000_000
 """Bytes after which the log begins anew."""
+_kept: dict[str, Path] = {}
+"""Tracebacks written by this process: what fails at every look is written once."""
 
 
 def keep(gateway: Gateway, error: BaseException, where: str) -> Path | None:
@@ -26,6 +28,8 @@ def keep(gateway: Gateway, error: BaseException, where: str) -> Path | None:
         The part of the UI that met it.
     """
     lines = "".join(traceback.format_exception(error))
+    if lines in _kept:
+        return _kept[lines]
     for path in gateway.log_files():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,6 +38,7 @@ def keep(gateway: Gateway, error: BaseException, where: str) -> Path | None:
                 log.write(f"{gateway.wall().isoformat(timespec='seconds')} {where}\n{lines}\n")
         except OSError:
             continue
+        _kept[lines] = path
         return path
     return None
 

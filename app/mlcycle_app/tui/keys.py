@@ -42,12 +42,12 @@ KEYS = (
         for number, name in enumerate(PHASES)
         if number
     ),
-    Key("left_square_bracket", "step(-1)", "go.previous", "[", "previous phase"),
-    Key("right_square_bracket", "step(1)", "go.next", "]", "next phase"),
+    Key("left_square_bracket", "step(-1)", "go.previous", "[ ]", "previous, next phase"),
+    Key("right_square_bracket", "step(1)", "go.next", "", "next phase"),
     Key("enter", "press('enter')", "open", "enter", "open what the cursor is on", "open", rows=True),
     Key("escape", "back", "go.back", "esc", "one level back; never quits"),
     Key("tab", "app.focus_next", "pane.next", "tab", "next pane; shift+tab goes back"),
-    Key("j", "move('down')", "move.down", "j k", "down, up; the arrows too"),
+    Key("j", "move('down')", "move.down", "j k", "down, up; the arrows and page keys too"),
     Key("k", "move('up')", "move.up", "", "up"),
     Key("g", "move('home')", "move.top", "g G", "first, last line"),
     Key("G", "move('end')", "move.bottom", "", "last line"),

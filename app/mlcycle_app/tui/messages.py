@@ -1,4 +1,4 @@
-"""What views and workers tell the frame. Past tense, and carrying the generation they answer, so that stale news is dropped."""
+"""What views and workers tell the frame: in the past tense, with the generation it answers: stale news is dropped."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from textual.message import Message
 
 if TYPE_CHECKING:
-    from mlcycle_app.gateway import Board, MlcycleError
+    from mlcycle_app.gateway import MlcycleError
 
 __all__ = ["BoardFailed", "BoardRead", "Failed", "Loaded", "OpenRow", "OpenScreen", "TwinChanged"]
 
@@ -16,8 +16,9 @@ __all__ = ["BoardFailed", "BoardRead", "Failed", "Loaded", "OpenRow", "OpenScree
 class Loaded(Message):
     """A view's data has been read."""
 
-    def __init__(self, generation: int, data: Any) -> None:
+    def __init__(self, view: int, generation: int, data: Any) -> None:
         super().__init__()
+        self.view = view
         self.generation = generation
         self.data = data
 
@@ -25,18 +26,15 @@ class Loaded(Message):
 class Failed(Message):
     """A view's data could not be read."""
 
-    def __init__(self, generation: int, error: MlcycleError) -> None:
+    def __init__(self, view: int, generation: int, error: MlcycleError) -> None:
         super().__init__()
+        self.view = view
         self.generation = generation
         self.error = error
 
 
 class BoardRead(Message):
     """The lifecycle board has been read."""
-
-    def __init__(self, board: Board) -> None:
-        super().__init__()
-        self.board = board
 
 
 class BoardFailed(Message):

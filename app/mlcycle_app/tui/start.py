@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ __all__ = ["open_ui"]
 
 WRONG_USAGE = 2
 DEFECT = 3
+WAIT_S = 1.0
 START = """\
 mlcycle steps one machine-learning product through its whole life, on this machine alone.
 No workspace here yet. Three ways to begin:
@@ -61,14 +63,20 @@ def _run(gateway: Gateway, first: int) -> int:
     from mlcycle_app.tui.theme import choose
 
     look = Look(choose(settings.ui.theme), settings.ui.teach, settings.ui.ascii)
-    board = read.result()  # a newer or damaged store is said in two lines, before the screen is taken
+    board = None
+    with contextlib.suppress(
+        TimeoutError
+    ):  # somebody holds the store: the UI opens all the same, and waits for it
+        board = read.result(
+            WAIT_S
+        )  # a newer or damaged store is said in two lines, before the screen is taken
     app = CycleApp(gateway, look=look, board=board, first=first)
     app.run()
     code = app.return_code or 0
     if app.crash is not None:
         from mlcycle_app.tui import crash
 
-        told = crash.tell(gateway, app.crash, "the UI")
+        told = crash.tell(gateway, app.crash, "the UI stopped")
         print(f"mlcycle: {told.message}\n  {told.hint}", file=sys.stderr)
         code = DEFECT
     leave_with(code)

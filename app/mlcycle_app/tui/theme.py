@@ -1,4 +1,4 @@
-"""The colours: a dark, a light and a plain theme, and which of them fits this terminal. No other file names a colour's value.
+"""The colours: a dark, a light and a plain theme, and which fits this terminal. No other file names a colour's value.
 
 Widgets say `green`, `yellow`, `red`, `cyan` and `dim`; what these look like is decided here, or by the terminal itself.
 """
@@ -32,7 +32,7 @@ DARK = Theme(
 )
 LIGHT = Theme(
     name="mlcycle-light",
-    primary="#1f7a7a",
+    primary="#1a6666",
     secondary="#2b6f6f",
     accent="#8a5a00",
     foreground="#1f2933",
@@ -84,8 +84,8 @@ def choose(wanted: str = "auto") -> Theme:
     Parameters
     ----------
     wanted
-        `auto`, a name of `THEMES`, or one of Textual's own. Where colour is unwanted (`NO_COLOR`) it is always the plain
-        one, and `auto` takes it where colours are few.
+        `auto`, a name of `THEMES`, or one of Textual's own. Where colour is unwanted (`NO_COLOR`) it is always the
+        plain one, and `auto` takes it where colours are few.
 
     Raises
     ------

@@ -15,7 +15,7 @@ from mlcycle.data.casting import PROBLEM, cast_rows
 from mlcycle.data.model import LINE_COLUMNS, ROW, Batch
 from mlcycle.data.readers import Delivery, Malformed
 from mlcycle.engines.local import Session, SqlError, quote, session
-from mlcycle.errors import DataError
+from mlcycle.errors import DataError, DeclarationError
 from mlcycle.hashing import sha256_file
 from mlcycle.ids import new_id
 from mlcycle.store import Store
@@ -79,11 +79,18 @@ def ingest(
     DataError
         If a file is missing, empty, damaged, not of the declared format, has other columns than declared, or if
         none of its rows can be read. Names the file, and what to do.
+    DeclarationError
+        If no source is declared.
     NotFoundError, UsageError
         If no source, or several, could own the file.
     """
     declarations = declare.load(workspace)
     sources = declarations.data.sources
+    if not sources:
+        raise DeclarationError(
+            "data.yaml declares no source yet",
+            hint="write one into data.yaml, or begin from data: mlcycle init DIR --from FILE --target COLUMN",
+        )
     store = Store(workspace)
     found = deliveries.find(workspace, sources, path, source)
     files = [_weigh(name, file) for name, file in found]

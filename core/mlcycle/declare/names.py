@@ -1,11 +1,11 @@
-"""The nearest valid name, for error messages."""
+"""Names: the nearest valid one, for error messages, and what a feature may be called."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["nearest", "suggestion"]
+__all__ = ["nearest", "plain_name", "suggestion"]
 
 LISTED = 12
 """So many names are listed when none is near."""
@@ -30,3 +30,8 @@ def suggestion(word: str, known: Iterable[str], *, what: str = "known") -> str:
         return ""
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
     return f"; {what}: {', '.join(names[:LISTED])}{more}"
+
+
+def plain_name(name: str) -> str:
+    """Return a feature's name without what the model server refuses in one: quotes, backslashes, control signs."""
+    return "".join("_" if sign in '"\\' or sign < " " else sign for sign in name)

@@ -18,7 +18,7 @@ from mlcycle.declare.model import (
     keys_of,
     seconds_of,
 )
-from mlcycle.declare.names import suggestion
+from mlcycle.declare.names import plain_name, suggestion
 from mlcycle.declare.verify_data import column, moment, table
 
 __all__ = ["feature_names", "unknown_feature", "verify_features"]
@@ -174,6 +174,13 @@ def _verify_names(document: Document, features: Features) -> None:
     for view_name, view in features.views.items():
         for part in ("features", "windows"):
             for name in getattr(view, part):
+                if plain_name(name) != name:
+                    raise document.error(
+                        ("views", view_name, part, name),
+                        f"no feature may be called `{name}`: the model server takes no quotes or backslashes in a name",
+                        hint=f"call it {plain_name(name)}",
+                        key=True,
+                    )
                 if name.casefold() in taken:
                     raise document.error(
                         ("views", view_name, part, name),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 from mlcycle.declare import load
 from mlcycle.deploy import processes, records
@@ -11,7 +12,7 @@ from mlcycle.deploy.model import Deployment
 from mlcycle.errors import NotFoundError, UsageError
 from mlcycle.workspace import Workspace
 
-__all__ = ["as_it_is", "find", "deployment_name", "list_deployments", "unknown"]
+__all__ = ["as_it_is", "deployment_name", "find", "list_deployments", "runs_elsewhere", "unknown"]
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
@@ -60,4 +61,19 @@ def as_it_is(workspace: Workspace, row: Deployment) -> Deployment:
     """Return the deployment with the state its process has now."""
     if row.state != "running" or processes.is_ours(row.pid, row.deployment, workspace.journal):
         return row
-    return replace(row, state="failed", why=f"its process {row.pid} is gone")
+    elsewhere = runs_elsewhere(workspace, row)
+    why = (
+        f"a server of {elsewhere} still runs: pid {row.pid}"
+        if elsewhere
+        else f"its process {row.pid} is gone"
+    )
+    return replace(row, state="failed", why=why)
+
+
+def runs_elsewhere(workspace: Workspace, row: Deployment) -> Path | None:
+    """Return the folder that the row's process serves for, if it is another one than the workspace's.
+
+    So it is after a workspace was moved, or copied, while it served.
+    """
+    journal = processes.journal_of(row.pid, row.deployment)
+    return None if journal in (None, str(workspace.journal)) else Path(str(journal)).parent.parent

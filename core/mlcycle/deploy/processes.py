@@ -16,7 +16,7 @@ import psutil
 
 from mlcycle.errors import EngineError
 
-__all__ = ["Place", "Started", "end", "is_ours", "spawn"]
+__all__ = ["Place", "Started", "end", "is_ours", "journal_of", "spawn"]
 
 READY_S = 60.0
 DRAIN_S = 30.0
@@ -104,20 +104,22 @@ def is_ours(pid: int | None, deployment: str, journal: Path) -> bool:
     """Return True if that process is the model server of that deployment of that workspace, and not another
     process that was given the same id since.
     """
+    return journal_of(pid, deployment) == str(journal)
+
+
+def journal_of(pid: int | None, deployment: str) -> str | None:
+    """Return the journal that process writes to, if it is the model server of a deployment of that name."""
     if pid is None or _has_ended(pid):
-        return False
+        return None
     try:
         process = psutil.Process(pid)
         words = process.cmdline()
         alive = process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
-        return False
-    return (
-        alive
-        and MODULE in words
-        and _after(words, "--deployment") == deployment
-        and _after(words, "--journal") == str(journal)
-    )
+        return None
+    if not alive or MODULE not in words or _after(words, "--deployment") != deployment:
+        return None
+    return _after(words, "--journal")
 
 
 def end(pid: int, *, drain_s: float = DRAIN_S) -> None:

@@ -22,6 +22,7 @@ def start(
     name: str | None = None,
     port: int | None = None,
     lives_with_parent: bool = False,
+    adopt: bool = True,
 ) -> Deployment:
     """Start a model server and return once it answers; what already runs is returned as it is.
 
@@ -35,13 +36,15 @@ def start(
         Port on the declared host; 0 lets the system choose; `port` of deploy.yaml unless said.
     lives_with_parent
         End the server when the calling process ends; otherwise it runs until `stop`.
+    adopt
+        Whether a server that runs already will do; otherwise it is refused.
 
     Raises
     ------
     NotFoundError
         If there is no such model or version, or no champion.
     UsageError
-        If the deployment runs another version.
+        If the deployment runs another version, or runs at all and may not be adopted.
     EngineError
         If the server does not come up; the message carries what it said.
     """
@@ -50,6 +53,11 @@ def start(
     target = which(workspace, model, version)
     seen = records.deployment(workspace, name)
     if seen is not None and as_it_is(workspace, seen).state == "running":
+        if not adopt:
+            raise UsageError(
+                f"deployment {name!r} already runs: {seen.url}, pid {seen.pid}",
+                hint=f"mlcycle deploy stop {name}",
+            )
         if serves(seen, target):
             return seen
         raise UsageError(

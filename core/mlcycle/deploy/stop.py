@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from mlcycle import clock
 from mlcycle.deploy import processes, records
-from mlcycle.deploy.listing import as_it_is, deployment_name, unknown
+from mlcycle.deploy.listing import as_it_is, deployment_name, runs_elsewhere, unknown
 from mlcycle.deploy.model import Deployment
-from mlcycle.errors import UsageError
+from mlcycle.errors import EngineError, UsageError
 from mlcycle.workspace import Workspace
 
 __all__ = ["stop", "stop_all"]
@@ -26,6 +26,8 @@ def stop(workspace: Workspace, name: str | None = None) -> Deployment:
     ------
     NotFoundError
         If there is no deployment of that name.
+    EngineError
+        If the server was started where the workspace no longer is, or for the workspace that this is a copy of.
     """
     from mlcycle.store import Store
 
@@ -38,6 +40,13 @@ def stop(workspace: Workspace, name: str | None = None) -> Deployment:
         raise UsageError(f"deployment {now.deployment!r} is a {now.kind}, which is not ended from here")
     if now.state == "stopped":
         return seen
+    elsewhere = runs_elsewhere(workspace, seen)
+    if elsewhere is not None:
+        copied = Workspace(elsewhere).database.exists()
+        raise EngineError(
+            f"a server of {elsewhere} still runs: pid {seen.pid}",
+            hint=f"mlcycle -w {elsewhere} deploy stop {name}" if copied else f"kill {seen.pid}",
+        )
     # Only while it is ours: the same id may belong to somebody else's process by now.
     if now.state == "running" and now.pid is not None:
         processes.end(now.pid)

@@ -11,7 +11,7 @@ from mlcycle.deploy.launch import launch, serves
 from mlcycle.deploy.listing import as_it_is, deployment_name
 from mlcycle.deploy.model import Deployment
 from mlcycle.deploy.which import which
-from mlcycle.errors import EngineError, MlcycleError
+from mlcycle.errors import Busy, EngineError, MlcycleError
 from mlcycle.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -61,30 +61,54 @@ def swap(
         name=name,
         host=declared.host,
         port=declared.port,
-        seen=seen,
         action="deploy swap",
         lives_with_parent=lives_with_parent,
     )
     if seen is None or as_it_is(workspace, seen).state != "running":
-        return bring_up(target)
+        return bring_up(target, seen=seen)
     if serves(seen, target):
         return seen
     if declared.port:
-        return _in_place(seen, which(workspace, seen.model, seen.version), target, bring_up)
-    new = bring_up(target)
+        return _in_place(workspace, seen, which(workspace, seen.model, seen.version), target, bring_up)
+    new = bring_up(target, seen=seen)
     _end(seen)
     return new
 
 
 def _in_place(
-    seen: Deployment, old: ModelVersion, new: ModelVersion, bring_up: Callable[[ModelVersion], Deployment]
+    workspace: Workspace,
+    seen: Deployment,
+    old: ModelVersion,
+    new: ModelVersion,
+    bring_up: Callable[..., Deployment],
 ) -> Deployment:
     _end(seen)
     try:
-        return bring_up(new)
+        return bring_up(new, seen=seen)
     except MlcycleError as error:
-        bring_up(old)
-        raise EngineError(f"{error.message}; {old.subject} serves again", hint=error.hint) from error
+        says = _bring_back(workspace, seen.deployment, old, bring_up)
+        raise EngineError(f"{error.message}; {says}", hint=error.hint) from error
+
+
+def _bring_back(
+    workspace: Workspace, name: str, old: ModelVersion, bring_up: Callable[..., Deployment]
+) -> str:
+    """Let the old version serve again, unless somebody else has decided meanwhile; say what is so now."""
+    for last in (False, True):
+        try:
+            row = records.deployment(workspace, name)
+            now = None if row is None else as_it_is(workspace, row)
+            if now is not None and now.state == "running":
+                return f"another process started {now.model}:{now.version} meanwhile"
+            if now is not None and now.state == "stopped":
+                return "another process stopped the deployment meanwhile"
+            bring_up(old, seen=row)
+        except Busy:
+            if last:
+                raise
+        else:
+            break
+    return f"{old.subject} serves again"
 
 
 def _end(seen: Deployment) -> None:

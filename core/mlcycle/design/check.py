@@ -62,5 +62,9 @@ def _notes(declared: Declarations) -> Iterator[str]:
     if unchecked:
         yield f"no quality checks for {', '.join(unchecked)}: every row is taken as it comes"
     requirements = declared.design.requirements
+    if not requirements:
+        yield "no requirement yet: write one into design.yaml, or see mlcycle design add --help"
+    if not declared.data.sources:
+        yield "no source yet: write one into data.yaml"
     if requirements and not any("gate" in one.phases for one in requirements):
         yield "no requirement binds the gate: any model may become champion"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from mlcycle.declare.model import OWN_COLUMNS, ROW_NUMBER
-from mlcycle.declare.names import suggestion
+from mlcycle.declare.names import plain_name, suggestion
 from mlcycle.design.profile import FEW, TYPED, Column, FileProfile
 from mlcycle.engines.local import Session, quote
 from mlcycle.errors import DataError, UsageError
@@ -254,9 +254,9 @@ def _features(
     for column in profile.columns.values():
         if column.name in taken or column.name in left_out:
             continue
-        feature, sql = column.name, references[column.name]
+        feature, sql = plain_name(column.name), references[column.name]
         if column.type in MOMENTS:
-            feature, sql = _days(column, sql, taken[1])
+            feature, sql = _days(feature, sql, taken[1])
         while feature.casefold() in names:
             feature += "_value"
         names.add(feature.casefold())
@@ -270,7 +270,7 @@ def _references(session: Session, names: Iterable[str]) -> dict[str, str]:
     return {one: one if plain.fullmatch(one) and one.lower() not in keywords else quote(one) for one in names}
 
 
-def _days(column: Column, sql: str, time: str | None) -> tuple[str, str]:
+def _days(name: str, sql: str, time: str | None) -> tuple[str, str]:
     if time is not None:
-        return f"days_since_{column.name}", f"date_diff('day', {sql}::DATE, as_of::DATE)"
-    return f"{column.name}_day", f"date_diff('day', DATE '1970-01-01', {sql}::DATE)"
+        return f"days_since_{name}", f"date_diff('day', {sql}::DATE, as_of::DATE)"
+    return f"{name}_day", f"date_diff('day', DATE '1970-01-01', {sql}::DATE)"

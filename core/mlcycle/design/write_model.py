@@ -46,7 +46,7 @@ def monitor_yaml(profile: FileProfile | None = None, plan: Plan | None = None) -
                 "`hour` for more traffic, `batch` for one window a scored moment"
             )
     return (
-        "# How live predictions are judged. The limits of design.yaml apply by themselves; these are the ones for drift.\n"
+        "# How live predictions are judged. The limits of design.yaml apply by themselves; these are for drift.\n"
         f"{window}\n"
         "psi: {watch: 0.1, alert: 0.2} # distance from the rows on which the champion was judged\n"
         f"too_few: {TOO_FEW} # rows below which nothing is said\n"

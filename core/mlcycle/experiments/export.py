@@ -29,8 +29,6 @@ MOST_THRESHOLDS = 4_000
 INPUT = "input"
 OPSET = {"": 17, "ai.onnx.ml": 3}
 """Old enough for every runtime of the last years, new enough for all operators we need."""
-TRUSTED = ("sklearn.", "numpy.")
-"""Types that a skops file may name; the list lives here because one inside the file would protect nobody."""
 FIXED = (1980, 1, 1, 0, 0, 0)
 
 
@@ -220,14 +218,9 @@ def _skops(fitted: Fitted) -> bytes:
 
 
 def _run_skops(content: bytes, task: str, matrix: NDArray[np.float32]) -> Any:
-    import skops.io
-
     from mlcycle.experiments.fit import one_thread
+    from mlcycle.serving.skops_file import load_model
 
-    unknown = skops.io.get_untrusted_types(data=content)
-    strange = [name for name in unknown if not name.startswith(TRUSTED)]
-    if strange:
-        raise DataError(f"the model file holds types that are not scikit-learn's: {', '.join(strange)}")
-    model: Any = skops.io.loads(content, trusted=unknown)
+    model = load_model(content)
     with one_thread():
         return model.predict(matrix) if task == "regression" else model.predict_proba(matrix)

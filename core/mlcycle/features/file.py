@@ -5,12 +5,13 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from mlcycle.data.casting import PROBLEM, cast_rows
 from mlcycle.data.model import ROW
 from mlcycle.data.readers import Delivery, read
 from mlcycle.declare.model import Source, all_columns
-from mlcycle.design import FORMATS
+from mlcycle.design.read_file import FORMATS
 from mlcycle.engines.local import quote
 from mlcycle.errors import DataError
 from mlcycle.features.compile import columns_of
@@ -35,7 +36,7 @@ def load_file(workspace: Workspace, tables: Opened, path: Path) -> dict[str, str
         If it cannot be read, or a row or a value in it cannot: every row is to be answered, so none is left out.
     """
     session, spine = tables.session, tables.features.spine
-    kind = FORMATS.get(path.suffix.lower())
+    kind: Any = FORMATS.get(path.suffix.lower())
     if kind is None or not path.is_file():
         what = "is not there" if kind else f"ends in none of {', '.join(FORMATS)}"
         raise DataError(f"{path} {what}")
@@ -50,7 +51,9 @@ def load_file(workspace: Workspace, tables: Opened, path: Path) -> dict[str, str
     # What the file says of the target does not matter: it is what is asked.
     known = {} if declared is None else all_columns(declared)
     typed = {
-        name: known[name] for name in found.columns if name in known and name not in (spine.target, spine.known)
+        name: known[name]
+        for name in found.columns
+        if name in known and name not in (spine.target, spine.known)
     }
     zone = (declared.time_zone if declared else None) or tables.declarations.product.time_zone
     cast = cast_rows(FOUND, types, typed, zone) if typed else f"SELECT {ROW}, NULL AS {PROBLEM} FROM {FOUND}"
@@ -58,7 +61,9 @@ def load_file(workspace: Workspace, tables: Opened, path: Path) -> dict[str, str
         f"SELECT {ROW} AS row, {PROBLEM} AS problem FROM ({cast}) WHERE {PROBLEM} IS NOT NULL ORDER BY 1 LIMIT 1"
     )
     if problems:
-        raise DataError(f"{path.name}: row {problems[0]['row']}: {problems[0]['problem']}", hint="mend that value")
+        raise DataError(
+            f"{path.name}: row {problems[0]['row']}: {problems[0]['problem']}", hint="mend that value"
+        )
     others = "".join(f", f.{quote(name)}" for name in found.columns if name not in typed)
     listed = "".join(f", t.{quote(name)}" for name in typed)
     session.execute(

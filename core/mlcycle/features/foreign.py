@@ -19,6 +19,7 @@ from mlcycle.workspace import Workspace
 
 __all__ = ["from_file", "get"]
 
+
 def get(workspace: Workspace, key: str | Sequence[Any], as_of: datetime | None = None) -> dict[str, Any]:
     """Return one entity's features at a moment: entity, as_of and features, as the model server takes them.
 
@@ -92,7 +93,7 @@ def _from_file(tables: Opened, present: Mapping[str, str], moment: datetime) -> 
     if (given and not own) or not set(needed) <= set(present):
         return _given(tables, features, present, moment, needed=needed)
     listed = [
-        f"CAST({quote(name)} AS {kind}) AS {quote(name)}"
+        f"TRY_CAST({quote(name)} AS {kind}) AS {quote(name)}"
         for name, kind in declared.items()
         if name in present
     ]

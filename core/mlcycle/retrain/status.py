@@ -17,12 +17,14 @@ __all__ = ["status"]
 def status(workspace: Workspace) -> Status:
     """Return triggers, data nobody has learnt from, champion and challenger, and the command to type next."""
     declared, store = load(workspace), Store(workspace)
-    model = declared.require_training().model
+    if declared.training is None or declared.features is None:
+        return Status(tuple(records.triggers(store)), tuple(untrained(workspace, None)), None, None, None, "")
+    model = declared.training.model
     champion = records.alias_version(store, model, "champion")
     challenger = records.alias_version(store, model, CHALLENGER)
     triggers = tuple(records.triggers(store))
     new = untrained(workspace, learnt(workspace, model, champion) if champion else None)
-    spine = declared.require_features().spine
+    spine = declared.features.spine
     newer = None
     if challenger is not None and spine.time is not None:
         base = learnt(workspace, model, challenger)

@@ -22,6 +22,9 @@ from mlcycle.workspace import Workspace
 
 __all__ = ["SETTLE_S", "scan", "watch"]
 
+AGAIN = "mlcycle quality history says why; mend the file, or the rule and then: mlcycle quality check --again"
+"""What to do about a refused batch."""
+
 SETTLE_S = 1.0
 """How long a drop must be left alone before it is taken."""
 LOOK_AGAIN_S = 5.0
@@ -187,7 +190,7 @@ def _check(workspace: Workspace, found: Sequence[Taken]) -> list[Taken]:
         batches = tuple(states[batch.batch_id] for batch in taken.batches)
         refused = [batch.source for batch in batches if batch.state == "refused"]
         if refused and not why:
-            why_here, hint_here = f"the quality checks refused {', '.join(refused)}", "mlcycle quality check"
+            why_here, hint_here = f"the quality checks refused {', '.join(refused)}", AGAIN
         else:
             why_here, hint_here = why, hint
         checked.append(replace(taken, batches=batches, why=why_here, hint=hint_here, trigger=opened))

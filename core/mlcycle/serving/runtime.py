@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlcycle.errors import DataError, EngineError
+from mlcycle.errors import DataError
 from mlcycle.serving.package import Package, Signature
+from mlcycle.serving.skops_file import load_model
 
 __all__ = ["ModelFailure", "Scorer", "Scores", "load"]
 
 Run = Callable[[NDArray[np.float32]], NDArray[Any]]
 INPUT = "input"
-TRUSTED = ("sklearn.", "numpy.")
 
 
 class ModelFailure(Exception):
@@ -156,27 +154,11 @@ def _check_shape(session: Any, signature: Signature) -> None:
 
 
 def _skops(package: Package) -> Run:
-    # Read when OpenMP starts, which is when scikit-learn is imported below.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    try:
-        import skops.io
-    except ImportError as error:
-        raise EngineError(
-            "this model needs scikit-learn and skops, which are not installed here",
-            hint="pip install scikit-learn skops",
-        ) from error
-    try:
-        unknown = skops.io.get_untrusted_types(data=package.model)
-    except (ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise DataError(f"the skops model cannot be read: {error}") from error
-    strange = [name for name in unknown if not name.startswith(TRUSTED)]
-    if strange:
-        raise DataError(f"the model file holds types that are not scikit-learn's: {', '.join(strange)}")
-    try:
-        model: Any = skops.io.loads(package.model, trusted=unknown)
-    except (ValueError, TypeError, KeyError, AttributeError, ImportError, zipfile.BadZipFile) as error:
-        raise DataError(f"the skops model cannot be loaded: {error}") from error
-    method = model.predict if package.signature.task == "regression" else model.predict_proba
+    model = load_model(package.model)
+    name = "predict" if package.signature.task == "regression" else "predict_proba"
+    method = getattr(model, name, None)
+    if method is None:
+        raise DataError(f"the skops model is a {type(model).__name__}, which has no {name}")
 
     def run(matrix: NDArray[np.float32]) -> NDArray[Any]:
         try:

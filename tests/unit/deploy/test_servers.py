@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,6 +21,7 @@ from mlcycle import clock, deploy
 from mlcycle.deploy import Deployment, processes, records
 from mlcycle.deploy.client import Connection
 from mlcycle.errors import Busy, EngineError, NotFoundError, UsageError
+from mlcycle.journal import FileLock
 from mlcycle.store import Store
 from mlcycle.workspace import Workspace
 
@@ -235,6 +238,125 @@ def test_serving_in_front_ends_the_server_when_it_is_told_to(product: Product) -
 
     assert deploy.serve(workspace, on_ready=ready, until=leave).state == "stopped"
     assert seen == [(1, 200)]
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_serving_in_front_goes_on_while_another_process_holds_the_store(
+    product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlcycle.store.store.READ_WAIT_S", 0.01)
+    monkeypatch.setattr("mlcycle.store.store.FOLD_FIRST_WAIT_S", 0.01)
+    workspace, rows = product(), []
+    held = FileLock(workspace.home / "store.lock", shared=False, timeout_s=1)
+
+    class Leave(threading.Event):
+        looks = 0
+
+        def wait(self, timeout: float | None = None) -> bool:
+            # Two rounds with the store held, one with it free.
+            self.looks += 1
+            if self.looks == 1:
+                held.__enter__()
+            elif self.looks == 3:
+                with pytest.raises(Busy):
+                    deploy.find(workspace, "local")
+                held.__exit__(None, None, None)
+                rows.append((deploy.find(workspace, "local").state, health(ready[0])))
+            return self.looks > 3
+
+    ready: list[Deployment] = []
+    assert deploy.serve(workspace, on_ready=ready.append, until=Leave()).state == "stopped"
+    assert rows == [("running", 200)]
+
+
+def test_serving_in_front_ends_with_an_error_when_its_server_is_gone_and_the_store_held(
+    product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlcycle.store.store.READ_WAIT_S", 0.01)
+    monkeypatch.setattr("mlcycle.deploy.serve.FOLD_EVERY_S", 0.01)
+    workspace, stack = product(), contextlib.ExitStack()
+
+    def ready(row: Deployment) -> None:
+        stack.enter_context(FileLock(workspace.home / "store.lock", shared=False, timeout_s=1))
+        kill(row)
+
+    with stack, pytest.raises(EngineError, match="no longer running: its process .* is gone"):
+        deploy.serve(workspace, on_ready=ready)
+
+
+def test_serving_in_front_refuses_a_deployment_that_runs_and_leaves_it_alone(product: Product) -> None:
+    workspace = product()
+    row = deploy.start(workspace)
+    with pytest.raises(UsageError, match=f"already runs: {row.url}, pid {row.pid}") as caught:
+        deploy.serve(workspace)
+    assert caught.value.hint == "mlcycle deploy stop local"
+    assert health(row) == 200
+
+
+def test_swap_on_a_fixed_port_brings_the_old_version_back_after_a_change_by_another_process(
+    product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    workspace = product(versions=2, deploy=f"port: {port}\n")
+    deploy.start(workspace)
+    spawn, left = processes.spawn, [1, 1]
+
+    def meddled(place: processes.Place) -> processes.Started:
+        # While the server comes up another process changes the row: once under the new one, once under the old.
+        if left:
+            with Store(workspace).transaction("test") as transaction:
+                transaction.execute("UPDATE deployment SET rev = rev + ?", [left.pop()])
+        return spawn(place)
+
+    monkeypatch.setattr(processes, "spawn", meddled)
+    with pytest.raises(EngineError, match="changed deployment 'local' meanwhile; machines:1 serves again"):
+        deploy.swap(workspace, version=2)
+    (row,) = deploy.list_deployments(workspace)
+    assert (row.version, row.state, row.rev, health(row)) == (1, "running", 4, 200)
+
+
+def test_swap_on_a_fixed_port_does_not_bring_back_what_another_process_stopped(
+    product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    workspace = product(versions=2, deploy=f"port: {port}\n")
+    deploy.start(workspace)
+    spawn = processes.spawn
+
+    def stopped(place: processes.Place) -> processes.Started:
+        deploy.stop(workspace)
+        return spawn(place)
+
+    monkeypatch.setattr(processes, "spawn", stopped)
+    with pytest.raises(EngineError, match="another process stopped the deployment meanwhile"):
+        deploy.swap(workspace, version=2)
+    assert deploy.find(workspace, "local").state == "stopped"
+
+
+def test_stop_in_a_moved_workspace_names_the_server_of_the_old_path(product: Product, tmp_path: Path) -> None:
+    workspace = product()
+    row = deploy.start(workspace)
+    moved = Workspace(workspace.root.rename(tmp_path / "moved"))
+    assert deploy.find(moved, "local").why == f"a server of {workspace.root} still runs: pid {row.pid}"
+    with pytest.raises(EngineError, match=f"a server of {workspace.root} still runs") as caught:
+        deploy.stop(moved)
+    assert caught.value.hint == f"kill {row.pid}"
+    assert health(row) == 200
+    kill(row)
+    assert deploy.stop(moved).state == "stopped"
+    moved.root.rename(workspace.root)
+
+
+def test_stop_in_a_copied_workspace_points_to_the_original(product: Product, tmp_path: Path) -> None:
+    workspace = product()
+    row = deploy.start(workspace)
+    shutil.copytree(workspace.root, tmp_path / "copy")
+    with pytest.raises(EngineError, match=f"pid {row.pid}") as caught:
+        deploy.stop(Workspace(tmp_path / "copy"))
+    assert caught.value.hint == f"mlcycle -w {workspace.root} deploy stop local"
+    assert health(row) == 200
 
 
 STARTER = """

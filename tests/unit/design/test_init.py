@@ -435,3 +435,20 @@ def test_odd_column_names_and_values_survive_the_round_trip(names: list[str], te
             opened.execute(f'CREATE TABLE "own" ({spec})')
             for expression in view.features.values():
                 opened.rows(f"SELECT {expression} FROM own")
+
+
+def test_moments_with_few_rows_are_watched_by_the_day(tmp_path: Path, file: Path) -> None:
+    few = [
+        row | {"day": f"2025-01-0{1 + n // 40}T{n % 24:02d}:{n % 60:02d}:00"} for n, row in enumerate(rows())
+    ]
+    unique = write_csv(tmp_path / "unique.csv", few)
+    design.init(tmp_path / "unique", from_file=unique, target="returned", time="day")
+    design.init(tmp_path / "daily", from_file=file, target="returned", time="day")
+    assert declared(tmp_path / "unique").monitor.window == "day"
+    assert declared(tmp_path / "daily").monitor.window == "batch"
+
+
+def test_a_column_s_quotes_stay_out_of_its_feature_s_name(tmp_path: Path) -> None:
+    odd = write_csv(tmp_path / "odd.csv", [row | {'say "hi" \\o': row["items"] or 3} for row in rows()])
+    report = design.init(tmp_path / "w", from_file=odd, target="returned")
+    assert "say _hi_ _o" in report.features

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -145,3 +147,32 @@ def test_an_entity_of_several_keys_is_one_text_and_back() -> None:
     assert entity_of(["a|b"]) == "a|b"
     assert entity_of([1, "x|y", "\\"]) == r"1|x\|y|\\"
     assert values_of(entity_of([1, "x|y", "\\"])) == ["1", "x|y", "\\"]
+
+
+def test_nested_values_of_json_are_those_that_a_delivery_would_have(houses: Any, tmp_path: Path) -> None:
+    path = tmp_path / "new.jsonl"
+    path.write_text(json.dumps({"house": "1", "area": 60, "rooms": 2, "kind": ["a", "b"]}) + "\n")
+    assert features.from_file(houses.workspace, path).features["kind"].tolist() == ['["a","b"]']
+
+
+def test_a_line_that_cannot_be_read_is_refused_not_left_out(houses: Any, tmp_path: Path) -> None:
+    path = tmp_path / "new.csv"
+    path.write_text("house,area,rooms,kind\n013,60,3,flat\n014,60\n")
+    with pytest.raises(DataError, match=r"new\.csv, line 3: malformed"):
+        features.from_file(houses.workspace, path)
+
+
+def test_a_table_of_sqlite_is_scored_like_any_file(houses: Any, tmp_path: Path) -> None:
+    path = tmp_path / "new.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE any_name (house TEXT, area REAL, rooms INTEGER, kind TEXT)")
+        connection.execute("INSERT INTO any_name VALUES ('013', 60, 3, NULL)")
+        connection.commit()
+    rows = features.from_file(houses.workspace, path)
+    assert (rows.entities, rows.features["per_room"].tolist()) == (["013"], [20])
+
+
+def test_what_the_file_says_of_the_target_does_not_matter(houses: Any, tmp_path: Path) -> None:
+    path = tmp_path / "new.csv"
+    path.write_text("house,area,rooms,kind,price\n013,60,3,flat,unknown\n")
+    assert len(features.from_file(houses.workspace, path)) == 1

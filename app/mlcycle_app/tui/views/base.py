@@ -28,8 +28,8 @@ class PhaseView(Vertical):
     """Key of its screen."""
     every: ClassVar[float] = 5.0
     """Seconds between two looks whether something was written, while it is shown."""
-    longest: ClassVar[float] = 3600.0
-    """Seconds after which it reads although nothing was written."""
+    longest: ClassVar[float] = 60.0
+    """Seconds after which it reads although nothing was written: ages grow."""
 
     def __init__(self, gateway: Gateway) -> None:
         super().__init__(id=f"view-{self.number}", classes="view")
@@ -60,7 +60,7 @@ class PhaseView(Vertical):
         self._fetch(self._generation)
 
     def look(self) -> None:
-        """Read again if it is time and something was written; called while the view is shown, and when it comes to be."""
+        """Read again if it is time and something was written; called while the view is shown."""
         now = time.monotonic()
         if self._reading or now - self._looked_at < self.every:
             return
@@ -68,18 +68,24 @@ class PhaseView(Vertical):
         if now - self._read_at >= self.longest or self.gateway.stamp() != self._stamp:
             self.refresh_data()
 
-    @work(exclusive=True, group="view.data")
+    @work(group="view.data")
     async def _fetch(self, generation: int) -> None:
         stamp = self.gateway.stamp()
         try:
             data = await elsewhere(self.read, f"read {PHASES[self.number]}")
         except MlcycleError as error:
-            self.post_message(Failed(generation, error))
+            self.post_message(Failed(self.number, generation, error))
         except Exception as error:  # noqa: BLE001 - a defect in one view's question must not take the others along
-            self.post_message(Failed(generation, crash.tell(self.gateway, error, PHASES[self.number])))
+            self.post_message(
+                Failed(
+                    self.number,
+                    generation,
+                    crash.tell(self.gateway, error, f"{PHASES[self.number]} could not be read"),
+                )
+            )
         else:
             self._stamp, self._read_at = stamp, time.monotonic()
-            self.post_message(Loaded(generation, data))
+            self.post_message(Loaded(self.number, generation, data))
         self._reading = False
         if self._again:
             self._again = False
@@ -118,9 +124,9 @@ class PhaseView(Vertical):
         raise NotImplementedError
 
     def draw_error(self, error: MlcycleError) -> None:
-        """Draw that reading failed."""
-        for pane in self.query(Pane):
-            pane.show_error(error)
+        """Draw that reading failed; one pane says why."""
+        for place, pane in enumerate(self.query(Pane)):
+            pane.show_error(None if place else error)
 
 
 class TablesView(PhaseView):

@@ -19,13 +19,14 @@ from mlcycle_app.tui.glyphs import glyph, style_of
 from mlcycle_app.tui.messages import OpenScreen, TwinChanged
 from mlcycle_app.tui.views.base import PhaseView
 from mlcycle_app.tui.widgets.pane import LOADING, Pane
-from mlcycle_app.tui.widgets.rows import Rows
+from mlcycle_app.tui.widgets.rows import Rows, cut
 
 if TYPE_CHECKING:
     from mlcycle_app.gateway import Board, Gateway, PhaseState
 
 __all__ = ["HomeView"]
 
+ROOM_FOR_NEXT = 100
 LOUD = ("failed", "attention")
 """States whose sentence is coloured, not just their glyph."""
 
@@ -39,6 +40,8 @@ class HomeView(PhaseView):
     def __init__(self, gateway: Gateway) -> None:
         super().__init__(gateway)
         self._board: Board | None = None
+        self._words = LOADING.plain
+        self._told: Text | None = None
 
     def compose(self) -> ComposeResult:
         """The board above, the next action and the events below."""
@@ -50,6 +53,10 @@ class HomeView(PhaseView):
             yield Static(LOADING, id="next")
         yield Pane("events", TABLES["events"], labels=False)
 
+    def on_resize(self) -> None:
+        """Wider screens have room for what to do next."""
+        self._fill()
+
     @property
     def command(self) -> str:
         """The command of the phase under the cursor."""
@@ -58,11 +65,6 @@ class HomeView(PhaseView):
 
     def on_mount(self) -> None:
         """Show the phases at once, before anything is known of them."""
-        self._fill()
-
-    def look(self) -> None:
-        """Let the ages grow, and read if something happened."""
-        super().look()
         self._fill()
 
     def read(self) -> Any:
@@ -87,8 +89,11 @@ class HomeView(PhaseView):
         self._list.stale = seconds is not None
         if seconds is None:
             pane.border_subtitle = "from 7 back to 1"
+        elif self._board is not None:
+            pane.border_subtitle = f"last read {max(1, round(seconds))} s ago"
         else:
-            pane.border_subtitle = f"last read {max(1, round(seconds))} s ago" if self._board else "not read"
+            self._words = "not read"
+            self._fill()
 
     def on_rows_moved(self, event: Rows.Moved) -> None:
         """Explain the phase under the cursor."""
@@ -108,7 +113,7 @@ class HomeView(PhaseView):
         """Say in the events' pane what is wrong."""
         super().draw_error(error)
         if self._board is None:
-            self.query_one("#next", Static).update(Text(error.hint or error.message))
+            self.query_one("#next", Static).update(Text("not read", style="dim"))
 
     @property
     def _list(self) -> Rows:
@@ -122,7 +127,14 @@ class HomeView(PhaseView):
     def _fill(self) -> None:
         if self._board is None:
             lines = [
-                [Cell(str(number)), Cell("…", "dim"), Cell(name, "bold"), LOADING_CELL, Cell(""), Cell("")]
+                [
+                    Cell(str(number)),
+                    Cell("…", "dim"),
+                    Cell(name, "bold"),
+                    Cell(self._words, "dim"),
+                    Cell(""),
+                    Cell(""),
+                ]
                 for number, name in enumerate(PHASES)
                 if number
             ]
@@ -137,6 +149,8 @@ class HomeView(PhaseView):
             Column("age", max(ages, 6), right=True),
             Column("next", max(waits, 4)),
         ]
+        if self.size.width < ROOM_FOR_NEXT:
+            columns = columns[:-1]
         self._list.show(columns, [[*line[:4], line[5], line[4]] for line in lines])
 
     def _line(self, phase: PhaseState) -> list[Cell]:
@@ -154,12 +168,11 @@ class HomeView(PhaseView):
         phase = self._under_cursor()
         if phase is None:
             return
-        text = Text(overflow="ellipsis", end="")
+        text = Text(no_wrap=True, overflow="ellipsis", end="")
         text.append(f"{phase.number} {phase.phase}: ", style="bold")
         text.append(phase.next or "nothing waits here", style="bold yellow" if phase.next else "dim")
-        text.append(f"\n{phase.says}")
-        self.query_one("#next", Static).update(text)
-        self.post_message(TwinChanged())
-
-
-LOADING_CELL = Cell("reading …", "dim")
+        text.append("\n" + cut(phase.says, max(20, self.size.width - 4)))
+        if text != self._told:
+            self._told = text
+            self.query_one("#next", Static).update(text)
+            self.post_message(TwinChanged())

@@ -66,7 +66,7 @@ class MonitorView(PhaseView):
         panel: Panel = data
         self._drawn = True
         self._traffic(panel)
-        when = "" if panel.window is None else f"{moment(panel.window.end)}, n {panel.predictions:,}"
+        when = "" if panel.window is None else f"window {moment(panel.window.end)}"
         drift = [
             Limit(str(line.subject), line.value, line.limit, line.n, line.verdict) for line in panel.drift
         ]
@@ -98,7 +98,7 @@ class MonitorView(PhaseView):
             self.query_one("#traffic-words", Static).update(words.append(f"\n{error.hint}", style="default"))
             for limits in self.query(Limits):
                 limits.give_up()
-            super().draw_error(error)
+            self.query_one(Pane).show_error(None)
 
     def _traffic(self, panel: Panel) -> None:
         traffic = panel.traffic
@@ -110,7 +110,8 @@ class MonitorView(PhaseView):
             words.append("idle", style="bold").append(f"   last prediction {last}", style="dim")
         else:
             words.append(f"{traffic.predictions:,}", style="bold").append(f" in {panel.minutes} min   ")
-            words.append(f"{traffic.errors:,} errors", style="bold red" if traffic.errors else "dim")
+            errors = "1 error" if traffic.errors == 1 else f"{traffic.errors:,} errors"
+            words.append(errors, style="bold red" if traffic.errors else "dim")
             for name, value in (("p50", traffic.p50), ("p95", traffic.p95), ("p99", traffic.p99)):
                 words.append(f"   {name} ", style="dim").append("-" if value is None else f"{value:.2f}")
             words.append(" ms", style="dim")
@@ -129,7 +130,6 @@ class MonitorView(PhaseView):
     def _alerts(self, panel: Panel) -> None:
         rows = [
             {
-                "state": alert.state,
                 "subject": alert.subject,
                 "value": alert.value,
                 "limit": alert.limit,

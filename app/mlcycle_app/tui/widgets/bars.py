@@ -39,11 +39,7 @@ class Bars(Widget):
             row = Text(no_wrap=True, end="")
             for value in values:
                 eighths = max(1 if value else 0, round(value / most * height * 8)) - 8 * line
-                sign = EIGHTHS[max(0, min(8, eighths))]
-                bar = sign * max(1, each - 1) + " " * (each > 1)
-                row.append(
-                    bar if value or line else "." * max(1, each - 1) + " " * (each > 1),
-                    "cyan" if value else "dim",
-                )
+                sign = EIGHTHS[max(0, min(8, eighths))] if value or line else "▁"
+                row.append(sign * max(1, each - 1) + " " * (each > 1), "cyan" if value else "dim")
             lines.append(row)
         return Text("\n").join(lines)

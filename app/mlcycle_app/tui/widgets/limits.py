@@ -1,4 +1,4 @@
-"""Measured numbers against their limits, a line each: glyph, name, bar with the limit in its middle, value, limit, n."""
+"""Measured numbers against their limits, a line each: glyph, name, bar with the limit in its middle, value, limit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from mlcycle_app.tui.widgets.rows import cut
 
 __all__ = ["Limit", "Limits"]
 
-EIGHTHS = " ▏▎▍▌▋▊▉█"
 LONGEST, SHORTEST = 24, 12
 """Cells of a name, with room and without."""
 LEAST_BAR = 5
@@ -91,14 +90,14 @@ def _drawn(limits: Sequence[Limit], width: int) -> Text:
     shared = len(limits) > 1 and len({limit.held for limit in limits}) == 1
     held = 0 if shared else max(len(limit.held) for limit in limits) + 1
     most = max(len(f"{limit.n:,}") for limit in limits) + 4 if width >= ROOM_FOR_N else 0
-    room = width - 2 - 8 - held - most
+    room = width - 2 - 7 - held - most
     name = min(LONGEST, max(len(limit.name) for limit in limits))
     bar = room - name - 1
     if bar < LEAST_BAR:
         name = max(min(name, SHORTEST), min(name, room - 1 - LEAST_BAR))
         bar = room - name - 1
     scale = max((limit.value or 0.0 for limit in limits if not limit.limit), default=0.0)
-    return Text("\n").join(
+    return Text("\n", no_wrap=True, overflow="ellipsis").join(
         _line(limit, name, bar if bar >= LEAST_BAR else 0, held, most, scale) for limit in limits
     )
 
@@ -113,7 +112,7 @@ def _line(limit: Limit, name: int, bar: int, held: int, most: int, scale: float)
     if bar:
         top = 2 * limit.limit if limit.limit else scale
         text.append_text(_bar(limit.value / top if top else 0.0, bar, style, limited=bool(limit.limit)))
-    text.append(f" {_short(limit.value):>7}", style="bold")
+    text.append(f" {_short(limit.value):>6}", style="bold")
     if held:
         text.append(f" {limit.held:<{held - 1}}", style="dim")
     if most:
@@ -122,16 +121,22 @@ def _line(limit: Limit, name: int, bar: int, held: int, most: int, scale: float)
 
 
 def _bar(share: float, width: int, style: str, *, limited: bool) -> Text:
-    full, rest = divmod(round(min(1.0, max(0.0, share)) * width * 8), 8)
-    drawn = list(("█" * full + (EIGHTHS[rest] if rest else "")).ljust(width)[:width])
+    halves = round(min(1.0, max(0.0, share)) * width * 2)
+    drawn = ("━" * (halves // 2) + "╸" * (halves % 2)).ljust(width)[:width]
     text, middle = Text(end=""), width // 2
     for place, sign in enumerate(drawn):
-        if limited and place == middle and sign == " ":
-            text.append("│", style="dim")
+        if limited and place == middle:
+            text.append("┿" if sign == "━" else "│", style=style if sign == "━" else "dim")
         else:
             text.append(sign, style=style)
     return text
 
 
 def _short(value: float) -> str:
-    return f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    for size, unit in ((1e9, "G"), (1e6, "M")):
+        if abs(value) >= size:
+            return f"{value / size:.3g}{unit}"
+    if abs(value) >= 1000:
+        return f"{value / 1000:.0f}k" if abs(value) >= 99_999.5 else f"{value:,.0f}"
+    words = f"{value:.3g}"
+    return words if len(words) <= 6 else f"{value:.4f}"

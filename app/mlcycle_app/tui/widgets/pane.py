@@ -20,6 +20,7 @@ from mlcycle_app.tui.widgets.rows import Rows
 __all__ = ["LOADING", "Pane"]
 
 LOADING = Text("reading …", style="dim")
+ROOM_FOR_MORE = 56
 WIDEST = 40
 """Cells a column may ask for unless it stretches."""
 MOST = 500
@@ -77,14 +78,16 @@ class Pane(Vertical):
             self._subtitle()
         self._data = rows
 
-    def show_error(self, error: MlcycleError) -> None:
-        """Say what is wrong; rows that were there stay, without colour."""
+    def show_error(self, error: MlcycleError | None) -> None:
+        """Say what is wrong, unless another pane does; rows that were there stay, without colour."""
         if self._data:
             self.rows.stale = True
             self.border_subtitle = "not current"
-        else:
-            words = Text(error.message, style="bold red")
-            self.query_one(".message", Static).update(words.append(f"\n{error.hint}", style="default"))
+            return
+        words = Text("not read", style="dim")
+        if error is not None:
+            words = Text(error.message, style="bold red").append(f"\n{error.hint}", style="default")
+        self.query_one(".message", Static).update(words)
 
     def on_rows_opened(self, event: Rows.Opened) -> None:
         """Show the row in full."""
@@ -100,7 +103,10 @@ class Pane(Vertical):
 
     def _subtitle(self) -> None:
         hidden = self.rows.hidden
-        self.border_subtitle = self._count + (f", enter shows {hidden} more columns" if hidden > 1 else "")
+        more = (
+            f", enter shows {hidden} more columns" if hidden > 1 and self.size.width >= ROOM_FOR_MORE else ""
+        )
+        self.border_subtitle = self._count + more
 
     def _column(self, key: str, index: int, lines: Sequence[Sequence[Any]]) -> Column:
         label = "age" if key == self._table.aged else key.replace("_", " ")

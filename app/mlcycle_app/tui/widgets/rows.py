@@ -118,10 +118,11 @@ class Rows(ScrollView, can_focus=True):
         style = self.get_component_rich_style("rows--cursor") if shown else self.rich_style
         return self._strip(self._lines[index], style, width, plain=self.stale)
 
-    def watch_cursor(self) -> None:
-        """Keep the cursor in sight."""
+    def watch_cursor(self, old: int, new: int) -> None:
+        """Keep the cursor in sight; only two lines differ."""
         self._follow()
-        self.refresh()
+        self.refresh_line(old + self._labels)
+        self.refresh_line(new + self._labels)
         self.post_message(self.Moved(self, self.cursor))
 
     def watch_stale(self) -> None:
@@ -175,7 +176,7 @@ class Rows(ScrollView, can_focus=True):
 
     def _lay(self) -> None:
         room = self.scrollable_content_region.width
-        self._fitted = fit(self._columns, room) if room else []
+        self._fitted = fit(self._columns, room - 1) if room else []
         self.virtual_size = Size(room, len(self._lines) + self._labels)
         self.refresh()
         self.post_message(self.Laid(self))

@@ -8,9 +8,12 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from mlcycle_app.gateway import MlcycleError
+from mlcycle_app.tui.widgets.rows import cut
 
-__all__ = ["StatusLine"]
+__all__ = ["READING", "StatusLine"]
 
+READING = "reading …"
+ROOM_FOR_MESSAGE = 30
 SAID_S = 4.0
 """How long a word stays."""
 
@@ -19,7 +22,7 @@ class StatusLine(Widget):
     """One line."""
 
     twin: reactive[str] = reactive("")
-    """The command that shows the same as what has the focus."""
+    """The command that shows the same as what has the focus, as typed after `mlcycle`."""
     _said: reactive[str] = reactive("")
     _complaint: reactive[tuple[str, str, str] | None] = reactive(None)
 
@@ -36,7 +39,9 @@ class StatusLine(Widget):
         self._complaint = (source, error.message, error.hint)
 
     def settle(self, source: str) -> None:
-        """A source has succeeded: its error is over."""
+        """A source has succeeded: its error is over, and so is what was said about waiting for it."""
+        if self._said == READING:
+            self.say("read just now")
         if self._complaint is not None and self._complaint[0] == source:
             self._complaint = None
 
@@ -49,13 +54,20 @@ class StatusLine(Widget):
         text = Text(no_wrap=True, overflow="ellipsis")
         if self._complaint is not None:
             _, message, hint = self._complaint
-            text.append(f"✗ {message}", style="bold red")
+            room = self.size.width - (len(hint) + 3 if hint else 0)
+            if room < ROOM_FOR_MESSAGE:
+                room, hint = self.size.width, ""
+            text.append(cut(f"✗ {message}", room).rstrip(), style="bold red")
             return text.append(f"   {hint}") if hint else text
         if self._said:
             return text.append(self._said)
         if not self.twin:
             return text
-        return text.append("$ ", style="dim").append(self.twin).append("   y copies it", style="dim")
+        return (
+            text.append("$ ", style="dim")
+            .append(f"mlcycle {self.twin}")
+            .append("   y copies it", style="dim")
+        )
 
     def _unsay(self, words: str) -> None:
         if self._said == words:

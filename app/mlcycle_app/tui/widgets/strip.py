@@ -29,6 +29,8 @@ class Strip(Line):
     current: reactive[int] = reactive(0)
     """Number of the screen shown."""
 
+    _clock: reactive[str] = reactive("")
+
     def __init__(self, name: str) -> None:
         super().__init__("strip")
         self._product = name
@@ -39,7 +41,7 @@ class Strip(Line):
         states = {phase.number: phase.state for phase in self.board.phases} if self.board else {}
         labels = [self._label(number, states.get(number, ""), wide) for number in range(len(PHASES))]
         needed = sum(len(label) for label in labels)
-        clock = self._clock()
+        clock = self._clock
         if needed + len(clock) + 10 > self.size.width:
             clock = ""
         room = self.size.width - needed - len(clock) - 3
@@ -61,7 +63,7 @@ class Strip(Line):
         name = f" {PHASES[number]}" if wide or number == self.current else ""
         return f" {number}{sign}{name} "
 
-    @staticmethod
-    def _clock() -> str:
+    def tick(self) -> None:
+        """Let the clock go on; the line is drawn anew when the minute has changed."""
         now = Gateway.now()
-        return f"as of {now:%Y-%m-%d} " if Gateway.is_simulated() else f"{now:%H:%M} UTC "
+        self._clock = f"as of {now:%Y-%m-%d} " if Gateway.is_simulated() else f"{now:%H:%M} UTC "
