@@ -12,13 +12,12 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from mlcycle.errors import DeclarationError, UsageError
 
-__all__ = ["KEYS", "Settings", "StoreSettings", "Ui", "config_file", "load"]
+__all__ = ["KEYS", "Settings", "Ui", "config_file", "load"]
 
-Durability = Literal["process", "power"]
 PREFIX = "MLCYCLE_"
 DEFAULT = "default"
 
@@ -36,32 +35,19 @@ class Ui:
 
 
 @dataclass(frozen=True)
-class StoreSettings:
-    """How records are kept."""
-
-    durability: Durability = "process"
-    """What an acknowledged record survives: the end of the `process`, or a `power` failure (fsync, slower)."""
-
-
-@dataclass(frozen=True)
 class Settings:
     """All settings with where each comes from."""
 
-    time_zone: str = "UTC"
-    """Zone in which times are shown, and of sources and workspaces that name none."""
     ui: Ui = Ui()
-    store: StoreSettings = StoreSettings()
     sources: Mapping[str, str] = field(default_factory=dict, compare=False)
     """Setting to its source, where it is not the default."""
 
     def explain(self) -> list[tuple[str, object, str]]:
         """Return name, value and source of every setting."""
         values = {
-            "time_zone": self.time_zone,
             "ui.theme": self.ui.theme,
             "ui.teach": self.ui.teach,
             "ui.ascii": self.ui.ascii,
-            "store.durability": self.store.durability,
         }
         return [(name, value, self.sources.get(name, DEFAULT)) for name, value in values.items()]
 
@@ -72,15 +58,12 @@ class _Kind:
 
     words: str
     type: type
-    choices: tuple[str, ...] = ()
 
 
 KEYS: Mapping[str, _Kind] = {
-    "time_zone": _Kind("a time zone such as Europe/Berlin", str),
     "ui.theme": _Kind("a theme's name", str),
     "ui.teach": _Kind("true or false", bool),
     "ui.ascii": _Kind("true or false", bool),
-    "store.durability": _Kind("process or power", str, ("process", "power")),
 }
 """Every setting by its dotted name."""
 
@@ -135,13 +118,11 @@ def load(path: Path | None = None, *, flags: Mapping[str, object] | None = None)
 
 
 def _settings(values: Mapping[str, object], sources: Mapping[str, str]) -> Settings:
-    grouped: dict[str, dict[str, Any]] = {"": {}, "ui": {}, "store": {}}
+    grouped: dict[str, dict[str, Any]] = {"ui": {}}
     for name, value in values.items():
         group, _, key = name.rpartition(".")
         grouped[group][key] = value
-    return Settings(
-        **grouped[""], ui=Ui(**grouped["ui"]), store=StoreSettings(**grouped["store"]), sources=sources
-    )
+    return Settings(ui=Ui(**grouped["ui"]), sources=sources)
 
 
 def _from_file(file: Path) -> dict[str, object]:
@@ -222,28 +203,11 @@ def _misfit(name: str, value: object) -> str:
     """Return what is wrong with a value, or nothing."""
     kind = KEYS[name]
     shown = str(value).lower() if isinstance(value, bool) else str(value)
-    if type(value) is not kind.type or (kind.choices and value not in kind.choices):
+    if type(value) is not kind.type:
         return f"must be {kind.words}, found {shown}"
     if kind.type is str and not shown.strip():
         return f"must be {kind.words}, found nothing"
-    if name == "time_zone" and not _is_zone(shown):
-        return f"must be {kind.words}, found {shown}"
     return ""
-
-
-def _is_zone(name: str) -> bool:
-    if name == "UTC":
-        return True
-    from zoneinfo import TZPATH, ZoneInfo, ZoneInfoNotFoundError
-
-    try:
-        ZoneInfo(name)
-    except ZoneInfoNotFoundError:
-        # A machine without a zone database knows none: nothing is refused there.
-        return not any(Path(folder).is_dir() for folder in TZPATH)
-    except (ValueError, OSError):
-        return False
-    return True
 
 
 def _near(name: str) -> str:

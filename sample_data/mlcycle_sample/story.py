@@ -20,7 +20,7 @@ from mlcycle.store import Store
 from mlcycle.workspace import Workspace
 from mlcycle_sample.generate import DEFAULT_SEED
 from mlcycle_sample.meter import Meter
-from mlcycle_sample.workspace import write_workspace
+from mlcycle_sample.workspace import playing, write_workspace
 
 __all__ = ["Outcome", "Teller", "play"]
 
@@ -88,12 +88,16 @@ def play(folder: Path, *, seed: int | None, tell: Teller, keep_serving: bool = F
     Raises
     ------
     UsageError
-        If the folder holds somebody's files.
+        If the folder holds somebody's files, or another story plays in it.
     """
+    place = folder.resolve()
+    with playing(place):
+        yield from _play(_Stage(Workspace(place), tell, Meter()), seed, keep_serving=keep_serving)
+
+
+def _play(stage: _Stage, seed: int | None, *, keep_serving: bool) -> Iterator[Outcome]:
     before = clock.now() if clock.is_simulated() else None
-    chosen = DEFAULT_SEED if seed is None else seed
-    stage = _Stage(Workspace(folder.resolve()), tell, Meter())
-    _write(stage, chosen)
+    _write(stage, DEFAULT_SEED if seed is None else seed)
     try:
         _design(stage)
         _data(stage)

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+from collections.abc import Iterator
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from mlcycle.errors import UsageError
+from mlcycle.errors import Busy, UsageError, WorkspaceError
+from mlcycle.journal import FileLock, Turnstile
+from mlcycle.workspace import Workspace
 from mlcycle_sample.generate import DEFAULT_SEED, DROPS, HISTORY, write_story
 from mlcycle_sample.simulate import Progress
 
-__all__ = ["MANIFEST", "MARKER", "claim", "is_ours", "write_declarations", "write_workspace"]
+__all__ = ["MANIFEST", "MARKER", "claim", "is_ours", "playing", "write_declarations", "write_workspace"]
 
 MARKER = ".mlcycle-demo"
 """A folder with this file in it was made here and may be emptied."""
 
 MANIFEST = "data/manifest.json"
 """What was put into the files, defects counted; relative to the workspace."""
+
+LOCKS = ("gate.lock", "store.lock")
+"""Files of the store that are never deleted: whoever waits at one would wait at a file that nobody else sees."""
+
+STORE_WAIT_S = 30.0
 
 _MARKER_TEXT = "Made by `mlcycle demo`, which may empty this folder. Delete this file to keep what is here.\n"
 _IGNORED = """\
@@ -70,14 +79,51 @@ def is_ours(folder: Path) -> bool:
     return (folder / MARKER).is_file()
 
 
+@contextlib.contextmanager
+def playing(folder: Path) -> Iterator[None]:
+    """Have a folder to oneself as long as a story plays in it: the marker is locked.
+
+    Raises
+    ------
+    UsageError
+        If another story plays there now, the folder holds somebody's files, or is a file.
+    """
+    _mark(folder)
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(FileLock(folder / MARKER, shared=False, timeout_s=0))
+        except Busy as error:
+            raise UsageError(
+                f"another demo is playing in {folder} right now",
+                hint="wait until it ends, or mlcycle demo --dir ANOTHER_FOLDER",
+            ) from error
+        yield
+
+
 def claim(folder: Path) -> None:
     """Make the folder, or empty it if it is ours; the marker is there before anything else is.
+
+    What its store knows as running is stopped first.
 
     Raises
     ------
     UsageError
         If the folder holds somebody's files, or is a file.
+    Busy
+        If another process holds its store.
     """
+    _mark(folder)
+    workspace = Workspace(folder.resolve())
+    kept = {folder / MARKER}
+    if workspace.home.is_dir() and not workspace.home.is_symlink():
+        _stop(workspace)
+        with Turnstile(workspace.home, shared=False, timeout_s=STORE_WAIT_S):
+            _empty(workspace.home, {workspace.home / name for name in LOCKS})
+        kept.add(folder / workspace.home.name)
+    _empty(folder, kept)
+
+
+def _mark(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file, not a folder", hint="mlcycle demo --dir ANOTHER_FOLDER")
     if folder.is_dir() and not is_ours(folder) and any(folder.iterdir()):
@@ -86,10 +132,23 @@ def claim(folder: Path) -> None:
             hint="mlcycle demo --dir ANOTHER_FOLDER",
         )
     folder.mkdir(parents=True, exist_ok=True)
-    marker = folder / MARKER
-    marker.write_text(_MARKER_TEXT, encoding="utf-8")
+    if not is_ours(folder):
+        (folder / MARKER).write_text(_MARKER_TEXT, encoding="utf-8")
+
+
+def _stop(workspace: Workspace) -> None:
+    if not workspace.database.exists():
+        return
+    from mlcycle import deploy
+
+    # A damaged store, or one of a newer program, tells of no server; it is emptied all the same.
+    with contextlib.suppress(WorkspaceError):
+        deploy.stop_all(workspace)
+
+
+def _empty(folder: Path, kept: set[Path]) -> None:
     for entry in folder.iterdir():
-        if entry == marker:
+        if entry in kept:
             continue
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)

@@ -30,6 +30,12 @@ __all__ = [
     "serve",
 ]
 
+on_rows = click.option(
+    "--on",
+    metavar="MOMENT[..MOMENT]",
+    help="Judge on the labelled rows of this time, or from one to another; rows it has not learnt from unless said.",
+)
+
 
 @command
 def models_list(gateway: Gateway) -> Answer:
@@ -59,17 +65,19 @@ def models_register(gateway: Gateway, run: str | None) -> Answer:
     metavar="auc=0.90",
     help="Ask with another limit; leaves a what-if decision and no requirement.",
 )
-def models_gate(gateway: Gateway, model: str | None, what_if: tuple[str, ...]) -> Answer:
+@on_rows
+def models_gate(gateway: Gateway, model: str | None, what_if: tuple[str, ...], on: str | None) -> Answer:
     """Ask whether a version meets the requirements that bind the gate; exit code 1 when it does not."""
-    decision = gateway.do("deploy.gate", model, what_if=list(what_if))
+    decision = gateway.do("deploy.gate", model, what_if=list(what_if), on=_moments(gateway, on))
     return _decided(decision)
 
 
 @command
 @click.argument("model", required=False)
-def models_promote(gateway: Gateway, model: str | None) -> Answer:
+@on_rows
+def models_promote(gateway: Gateway, model: str | None, on: str | None) -> Answer:
     """Let MODEL[:VERSION] (the newest unless said) become champion if the gate approves; exit code 1 if not."""
-    return _decided(gateway.do("deploy.promote", model))
+    return _decided(gateway.do("deploy.promote", model, on=_moments(gateway, on)))
 
 
 @command
@@ -156,6 +164,13 @@ def predict(
         ("entity", "as_of", "score", "label") if isinstance(scored, list) else (),
         empty="no row to score",
     )
+
+
+def _moments(gateway: Gateway, text: str | None) -> Any:
+    if text is None:
+        return None
+    start, dots, end = text.partition("..")
+    return (gateway.moment(start), gateway.moment(end)) if dots and start and end else gateway.moment(text)
 
 
 def _decided(decision: Any) -> Answer:

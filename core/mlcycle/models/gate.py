@@ -20,7 +20,7 @@ from mlcycle.experiments.evaluation import evaluate
 from mlcycle.experiments.metrics import Measured, standard
 from mlcycle.ids import new_id
 from mlcycle.models import records
-from mlcycle.models.judge import Judged, On, judge
+from mlcycle.models.judge import Judged, On, judge, learnt_by_champion
 from mlcycle.models.model import Decision, ModelVersion
 from mlcycle.models.register import champion, read_version, resolve
 from mlcycle.store.transaction import user
@@ -48,7 +48,7 @@ def gate(
     workspace: Workspace,
     model_version: str | ModelVersion | None = None,
     *,
-    on: On = "validation",
+    on: On | None = None,
     kind: Kind = "gate",
     overrides: Limits | None = None,
     champion_paired: bool = True,
@@ -63,7 +63,7 @@ def gate(
     model_version
         See `resolve`; the newest of the declared model if None.
     on
-        The rows to judge on.
+        The rows to judge on; `judge` chooses them if None.
     kind
         `what-if` asks about `overrides` and nothing else: it leaves a decision and no requirement.
     overrides
@@ -81,6 +81,8 @@ def gate(
     ------
     NotFoundError
         If there is no such version, or no row to judge it on.
+    UsageError
+        If an override names neither a metric nor a requirement.
     """
     from mlcycle.store import Store
 
@@ -108,7 +110,7 @@ def consider(
     workspace: Workspace,
     version: ModelVersion,
     *,
-    on: On = "validation",
+    on: On | None = None,
     kind: Kind = "gate",
     overrides: Limits | None = None,
     champion_paired: bool = True,
@@ -166,6 +168,8 @@ def _wanted(requirements: Sequence[Requirement], kind: Kind, overrides: Limits) 
             }
         )
     for name, (comparison, limit) in left.items():
+        if find(name) is None:
+            raise UsageError(unknown(name), hint="name a metric, or the id of a requirement")
         known = {"comparison": _comparison(comparison), "limit": float(limit), "params": {}}
         found.append({"id": name, "version": None, "metric": name, **known})
     return found
@@ -229,6 +233,10 @@ def _against_champion(workspace: Workspace, judged: Judged) -> dict[str, Any] | 
     if best is None or best.version == judged.version.version:
         return None
     said: dict[str, Any] = {"version": best.version, "subject": best.subject}
+    seen = learnt_by_champion(workspace, best, judged.rows)
+    if seen:
+        why = f"the champion learnt from {seen:,} of these rows, so the comparison says nothing"
+        return {**said, "verdict": "not comparable", "why": why}
     try:
         theirs = evaluate(read_version(workspace, best), judged.rows.columns)
     except DataError as error:

@@ -12,8 +12,9 @@ from mlcycle.experiments.evaluation import Scores, evaluate
 from mlcycle.experiments.metrics import Measured, score
 from mlcycle.experiments.package import Package
 from mlcycle.experiments.rows import Rows, rows_of, training_rows
+from mlcycle.models import fresh
 from mlcycle.models.model import ModelVersion
-from mlcycle.models.register import read_version, resolve
+from mlcycle.models.register import champion, read_version, resolve
 from mlcycle.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from mlcycle.experiments.model import TrainingSet
 
-__all__ = ["Judged", "On", "judge", "measure"]
+__all__ = ["Judged", "On", "judge", "learnt_by_champion", "measure"]
 
 On = Literal["validation"] | datetime | tuple[datetime, datetime]
 """Validation rows of the version's own training set, or labelled rows of a spine time, or from one to another."""
@@ -59,8 +60,11 @@ class Judged:
         }
 
 
-def judge(workspace: Workspace, version: ModelVersion, on: On, now: datetime) -> Judged:
+def judge(workspace: Workspace, version: ModelVersion, on: On | None, now: datetime) -> Judged:
     """Score a version on rows that have labels.
+
+    Where no rows are named: the validation rows of its training set, but beside another champion, or where it learnt
+    from them, the labelled rows newer than anything either of the two learnt from, if there are any.
 
     Raises
     ------
@@ -69,13 +73,14 @@ def judge(workspace: Workspace, version: ModelVersion, on: On, now: datetime) ->
     """
     package = read_version(workspace, version)
     learnt = _learnt_from(workspace, version)
-    rows, said = _rows(workspace, learnt, on, now)
+    chosen = _choose(workspace, version, package, learnt, now) if on is None else on
+    rows, said = _rows(workspace, learnt, chosen, now)
     if not len(rows):
         raise NotFoundError(
             f"there is no labelled row to judge {version.subject} on ({said['what']})",
             hint="mlcycle features build",
         )
-    faults = tuple(_faults(version, package, learnt, rows))
+    faults = tuple(_faults(version, package, learnt, rows, nothing_newer=on is None))
     return _scored(version, package, rows, said, faults)
 
 
@@ -125,6 +130,36 @@ def _scored(
     return Judged(version, package, rows.take(known), y[known], kept, on, faults)
 
 
+def learnt_by_champion(workspace: Workspace, best: ModelVersion, judged: Rows) -> int:
+    """Return how many of the judged rows the champion learnt from."""
+    known = _learnt_from(workspace, best)
+    if known is None:
+        return 0
+    learnt = fresh.fitted(read_version(workspace, best), known[1])
+    return fresh.shared(learnt, judged, timed=fresh.has_time(workspace))
+
+
+def _choose(
+    workspace: Workspace,
+    version: ModelVersion,
+    package: Package,
+    learnt: tuple[TrainingSet, Rows] | None,
+    now: datetime,
+) -> On:
+    if learnt is None or not fresh.has_time(workspace):
+        return "validation"
+    mine = fresh.fitted(package, learnt[1])
+    best = champion(workspace, version.model)
+    other = best if best is not None and best.version != version.version else None
+    if other is None and not fresh.shared(mine, learnt[1].of_split("validation"), timed=True):
+        return "validation"
+    theirs = _learnt_from(workspace, other) if other is not None else None
+    both = [mine]
+    if other is not None and theirs is not None:
+        both.append(fresh.fitted(read_version(workspace, other), theirs[1]))
+    return fresh.fresh(workspace, fresh.newest(both), now) or "validation"
+
+
 def _learnt_from(workspace: Workspace, version: ModelVersion) -> tuple[TrainingSet, Rows] | None:
     return training_rows(workspace, version.training_set_id) if version.training_set_id else None
 
@@ -154,7 +189,12 @@ def _rows(
 
 
 def _faults(
-    version: ModelVersion, package: Package, learnt: tuple[TrainingSet, Rows] | None, judged: Rows
+    version: ModelVersion,
+    package: Package,
+    learnt: tuple[TrainingSet, Rows] | None,
+    judged: Rows,
+    *,
+    nothing_newer: bool,
 ) -> list[str]:
     if learnt is None:
         return ["it says no training set, so nobody can tell what it learnt from"]
@@ -165,8 +205,8 @@ def _faults(
             f"{version.subject} learnt from training set {chosen.name!r}, whose features look {chosen.look_ahead}"
             " into the future: what it saw there no server will see"
         )
-    fitted = rows if package.description.get("fit_rows") != "train" else rows.of_split("train")
-    both = len(fitted.identities() & judged.identities())
+    both = len(fresh.fitted(package, rows).identities() & judged.identities())
     if both:
-        faults.append(f"{version.subject} learnt from {both:,} of the {len(judged):,} rows it is judged on")
+        why = ": there is no labelled row it has not learnt from" if nothing_newer else ""
+        faults.append(f"{version.subject} learnt from {both:,} of the {len(judged):,} rows it is judged on{why}")
     return faults

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from mlcycle import clock
@@ -10,7 +11,7 @@ from mlcycle.ids import new_id
 from mlcycle.models import records
 from mlcycle.models.gate import Latency, consider
 from mlcycle.models.judge import On
-from mlcycle.models.model import Decision, ModelVersion
+from mlcycle.models.model import AliasRow, Decision, ModelVersion
 from mlcycle.models.profile import profiles
 from mlcycle.models.register import CHAMPION, declared_model, resolve
 from mlcycle.store.transaction import user
@@ -25,7 +26,7 @@ def promote(
     workspace: Workspace,
     model_version: str | ModelVersion | None = None,
     *,
-    on: On = "validation",
+    on: On | None = None,
     champion_paired: bool = True,
     latency: Latency | None = None,
     now: datetime | None = None,
@@ -34,7 +35,8 @@ def promote(
     """Ask the gate, and where it approves let the version become champion.
 
     The decision, the alias and the drift reference (the profile of the rows it was judged on) change together or not
-    at all; a refusal is kept too and changes nothing else. Parameters as for `gate`.
+    at all; a refusal is kept too and changes nothing else. Where the version is the champion already nothing is asked
+    or written: the answer is the decision that made it so, and says that. Parameters as for `gate`.
 
     Raises
     ------
@@ -48,6 +50,9 @@ def promote(
 
     version = resolve(workspace, model_version)
     seen = records.alias(workspace, version.model, CHAMPION)
+    already = _already(workspace, version, seen)
+    if already is not None:
+        return already
     decision, judged = consider(
         workspace,
         version,
@@ -73,6 +78,15 @@ def promote(
                     after={"version": version.version, "decision_id": decision.decision_id},
                 )
     return decision
+
+
+def _already(workspace: Workspace, version: ModelVersion, seen: AliasRow | None) -> Decision | None:
+    if seen is None or seen.version != version.version:
+        return None
+    said = f"{version.subject} already is the champion, since {seen.since:%Y-%m-%d %H:%M}: nothing was decided anew"
+    past = records.decisions(workspace, version.subject)
+    made = next((one for one in past if one.kind == "gate" and one.approved), None)
+    return replace(made, reasons=(said,)) if made is not None else None
 
 
 def rollback(

@@ -24,6 +24,7 @@ __all__ = [
     "move_alias",
     "next_version",
     "put_profiles",
+    "version_of_run",
     "versions",
 ]
 
@@ -102,6 +103,14 @@ def next_version(transaction: Transaction, model: str) -> int:
         "SELECT coalesce(max(version), 0) + 1 AS next FROM model_version WHERE model = ?", [model]
     )
     return int(row["next"]) if row else 1
+
+
+def version_of_run(transaction: Transaction, model: str, run_id: str) -> ModelVersion | None:
+    """Return the version that a run became, None if it is none yet."""
+    rows = transaction.rows(
+        f"{VERSIONS} WHERE v.model = ? AND v.run_id::VARCHAR = ? ORDER BY v.version DESC", [model, run_id]
+    )
+    return ModelVersion(**{**rows[0], "aliases": tuple(rows[0]["aliases"])}) if rows else None
 
 
 def add_version(transaction: Transaction, version: ModelVersion, signature: dict[str, Any]) -> None:

@@ -65,6 +65,9 @@ def register(workspace: Workspace, run_id: str | None = None, *, model: str | No
         return known[0]
     profiles = _first_profiles(workspace, package)
     with Store(workspace).transaction("models register") as transaction:
+        again = records.version_of_run(transaction, name, run.run_id)
+        if again is not None:  # registered by another command while the profiles were made
+            return again
         number = records.next_version(transaction, name)
         description = {**package.description, "model": name, "version": number}
         sha256, size = keep_bytes(workspace, write_package(description, package.model))

@@ -61,7 +61,7 @@ class Taken:
     name: str
     """Of the file or folder, as it lies in the inbox."""
     outcome: Literal["taken", "known", "refused", "waiting"]
-    """`known`: these bytes were ingested before; `waiting`: somebody still writes."""
+    """`known`: these bytes were ingested before; `waiting`: somebody still writes, or something else is in the way."""
     batches: tuple[TakenBatch, ...] = ()
     """The new ones; all of them where none is new."""
     why: str = ""
@@ -76,7 +76,7 @@ class Taken:
         words = {
             "taken": f"taken, {rows}",
             "known": "known already, nothing added",
-            "waiting": "is still being written",
+            "waiting": f"waits: {self.why}",
         }
         said = words.get(self.outcome, f"refused: {self.why}")
         if self.outcome == "taken" and self.why:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from mlcycle import data, quality
-from mlcycle.errors import MlcycleError
+from mlcycle.errors import CouldNot, DataError, MlcycleError
 from mlcycle.retrain import inbox, records, trigger
 from mlcycle.retrain.inbox import Drop
-from mlcycle.retrain.model import Taken
+from mlcycle.retrain.model import Taken, TakenBatch, Trigger
 from mlcycle.store import Store
 from mlcycle.workspace import Workspace
 
@@ -38,6 +38,8 @@ class _Memory:
     signatures: dict[str, object] = field(default_factory=dict)
     contents: dict[str, str] = field(default_factory=dict)
     waiting: set[str] = field(default_factory=set)
+    unchecked: dict[str, Taken] = field(default_factory=dict)
+    """Drops that were ingested while the checks could not run."""
 
 
 def scan(workspace: Workspace, *, settle_s: float = SETTLE_S) -> list[Taken]:
@@ -126,7 +128,7 @@ def _look(workspace: Workspace, memory: _Memory, settle_s: float) -> list[Taken]
     ready: list[Drop] = []
     now = time.time()
     present = inbox.drops(workspace.inbox)
-    memory.waiting &= {drop.name for drop in present}
+    memory.waiting &= {drop.name for drop in present} | memory.unchecked.keys()
     for drop in present:
         if memory.signatures.get(drop.name) == drop.signature and not drop.problem:
             continue
@@ -146,24 +148,42 @@ def _look(workspace: Workspace, memory: _Memory, settle_s: float) -> list[Taken]
 
 
 def _take(workspace: Workspace, memory: _Memory, ready: Sequence[Drop]) -> list[Taken]:
-    found: list[Taken] = []
+    found = list(memory.unchecked.values())
+    waiting: list[Taken] = []
     for drop in ready:
-        memory.waiting.discard(drop.name)
-        memory.signatures[drop.name] = drop.signature
         try:
             content = inbox.content_of(drop)
             if memory.contents.get(drop.name) != content:
-                memory.contents[drop.name] = content
-                found.append(
-                    _ingest(workspace, drop, {batch.batch_id for taken in found for batch in taken.batches})
-                )
+                seen = {batch.batch_id for taken in found for batch in taken.batches}
+                found.append(_ingest(workspace, drop, seen))
         except MlcycleError as error:
+            if _passes(error):
+                waiting += _waits(memory, drop.name, error, error.message)
+                continue
             found.append(Taken(drop.name, "refused", why=error.message, hint=error.hint))
         except OSError as error:
             found.append(
                 Taken(drop.name, "refused", why=f"{drop.name} cannot be read: {error.strerror or error}")
             )
-    return _check(workspace, found) if any(taken.batches for taken in found) else found
+            content = ""
+        # Only what is settled is remembered: taken, known, or the drop's own fault.
+        memory.waiting.discard(drop.name)
+        memory.signatures[drop.name], memory.contents[drop.name] = drop.signature, content
+    if any(taken.batches for taken in found):
+        found = _check(workspace, memory, found)
+    return waiting + found
+
+
+def _passes(error: MlcycleError) -> bool:
+    """Return whether the drop had no part in an error, so that the next look may do better."""
+    return isinstance(error, CouldNot) and not isinstance(error, DataError)
+
+
+def _waits(memory: _Memory, name: str, error: MlcycleError, why: str) -> list[Taken]:
+    if name in memory.waiting:
+        return []
+    memory.waiting.add(name)
+    return [Taken(name, "waiting", why=why, hint=error.hint)]
 
 
 def _ingest(workspace: Workspace, drop: Drop, seen: Collection[str]) -> Taken:
@@ -172,26 +192,41 @@ def _ingest(workspace: Workspace, drop: Drop, seen: Collection[str]) -> Taken:
     return Taken(drop.name, "taken" if fresh else "known", fresh or batches)
 
 
-def _check(workspace: Workspace, found: Sequence[Taken]) -> list[Taken]:
+def _check(workspace: Workspace, memory: _Memory, found: Sequence[Taken]) -> list[Taken]:
     # All drops of a look are ingested before any is judged: their tables refer to each other.
-    why, hint, opened = "", "", None
+    ids = [batch.batch_id for taken in found for batch in taken.batches]
+    try:
+        why, hint, opened = _judge(workspace, found)
+        states = records.batches(Store(workspace), ids)
+    except MlcycleError as error:
+        memory.unchecked = {taken.name: taken for taken in found if taken.outcome == "taken"}
+        said = [taken for taken in found if taken.outcome != "taken"]
+        for name in memory.unchecked:
+            said += _waits(memory, name, error, f"ingested, but not checked: {error.message}")
+        return said
+    memory.waiting -= memory.unchecked.keys()
+    memory.unchecked = {}
+    return [_checked(taken, states, why, hint, opened) for taken in found]
+
+
+def _judge(workspace: Workspace, found: Sequence[Taken]) -> tuple[str, str, Trigger | None]:
     try:
         if any(taken.outcome == "taken" for taken in found):
             quality.check(workspace)
-        opened = trigger.propose(workspace)
+        return "", "", trigger.propose(workspace)
     except MlcycleError as error:
-        why, hint = f"ingested, but not checked: {error.message}", error.hint
-    states = records.batches(Store(workspace), [batch.batch_id for taken in found for batch in taken.batches])
-    checked = []
-    for taken in found:
-        if taken.outcome != "taken":
-            checked.append(taken)
-            continue
-        batches = tuple(states[batch.batch_id] for batch in taken.batches)
-        refused = [batch.source for batch in batches if batch.state == "refused"]
-        if refused and not why:
-            why_here, hint_here = f"the quality checks refused {', '.join(refused)}", AGAIN
-        else:
-            why_here, hint_here = why, hint
-        checked.append(replace(taken, batches=batches, why=why_here, hint=hint_here, trigger=opened))
-    return checked
+        if _passes(error):
+            raise
+        return f"ingested, but not checked: {error.message}", error.hint, None
+
+
+def _checked(
+    taken: Taken, states: Mapping[str, TakenBatch], why: str, hint: str, opened: Trigger | None
+) -> Taken:
+    if taken.outcome != "taken":
+        return taken
+    batches = tuple(states[batch.batch_id] for batch in taken.batches)
+    refused = [batch.source for batch in batches if batch.state == "refused"]
+    if refused and not why:
+        why, hint = f"the quality checks refused {', '.join(refused)}", AGAIN
+    return replace(taken, batches=batches, why=why, hint=hint, trigger=opened)

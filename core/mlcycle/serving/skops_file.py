@@ -21,15 +21,15 @@ SCHEMA = "schema.json"
 OLDEST_PROTOCOL = 2
 """The first one written here; skops builds the nodes of earlier ones with other code."""
 _BOOSTING = "sklearn.ensemble._hist_gradient_boosting"
-_LOSSES = {
-    "AbsoluteError": "CyAbsoluteError",
-    "HalfBinomialLoss": "CyHalfBinomialLoss",
-    "HalfGammaLoss": "CyHalfGammaLoss",
-    "HalfMultinomialLoss": "CyHalfMultinomialLoss",
-    "HalfPoissonLoss": "CyHalfPoissonLoss",
-    "HalfSquaredError": "CyHalfSquaredError",
-    "PinballLoss": "CyPinballLoss",
-}
+_LOSSES = (
+    "AbsoluteError",
+    "HalfBinomialLoss",
+    "HalfGammaLoss",
+    "HalfMultinomialLoss",
+    "HalfPoissonLoss",
+    "HalfSquaredError",
+    "PinballLoss",
+)
 _BY_LOADER: dict[str, tuple[str, ...]] = {
     "DictNode": ("builtins.dict",),
     "JsonNode": ("builtins.str",),
@@ -44,7 +44,7 @@ _BY_LOADER: dict[str, tuple[str, ...]] = {
         "numpy.uint64",
     ),
     "RandomGeneratorNode": ("numpy.random._generator.Generator",),
-    "LossNode": tuple(f"sklearn._loss._loss.{name}" for name in _LOSSES.values()),
+    "LossNode": tuple(f"sklearn._loss._loss.Cy{name}" for name in _LOSSES),
     "ObjectNode": (
         *(f"sklearn._loss.loss.{name}" for name in _LOSSES),
         "sklearn._loss.link.IdentityLink",

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from queue import Empty, Queue
 
 import pytest
 from tests.unit.monitor import product
 
-from mlcycle import clock, retrain
-from mlcycle.retrain import Taken
+from mlcycle import clock, data, retrain
+from mlcycle.retrain import Taken, watch
 from mlcycle.store import Store
 from mlcycle.workspace import Workspace
 
@@ -63,6 +65,24 @@ def watching(workspace: Workspace) -> Iterator[Queue[Taken]]:
         stop.set()
         thread.join(PATIENCE_S)
         assert not thread.is_alive()
+
+
+@contextmanager
+def elsewhere_locked(workspace: Workspace) -> Iterator[None]:
+    """Hold the store in another process."""
+    program = (
+        "import sys; from pathlib import Path; from mlcycle.store import connection; "
+        "from mlcycle.workspace import Workspace\n"
+        "with connection.exclusive(Workspace(Path(sys.argv[1])), 20.0):\n"
+        "    print('held', flush=True); sys.stdin.readline()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(workspace.root)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"held\n"
+        yield
+        process.communicate(b"\n")
 
 
 def next_of(heard: Queue[Taken], outcome: str) -> Taken:
@@ -203,3 +223,31 @@ def test_a_refused_drop_is_tried_again_only_when_its_bytes_change(workspace: Wor
         assert next_of(heard, "taken").name == "readings.csv"
         with pytest.raises(Empty):
             heard.get_nowait()
+
+
+def test_a_drop_that_could_not_be_taken_for_a_busy_store_is_tried_at_the_next_look(
+    workspace: Workspace,
+) -> None:
+    with watching(workspace) as heard:
+        with elsewhere_locked(workspace):
+            (workspace.inbox / "readings.csv").write_text(readings(1, 2))
+            waiting = next_of(heard, "waiting")
+            while "still being written" in waiting.why:
+                waiting = next_of(heard, "waiting")
+            assert waiting.name == "readings.csv"
+        taken = next_of(heard, "taken")
+    assert [(batch.rows, batch.state) for batch in taken.batches] == [(2, "admitted")]
+
+
+def test_a_drop_whose_check_was_held_up_is_checked_at_the_next_look(workspace: Workspace) -> None:
+    memory = watch._Memory()
+    batch = retrain.TakenBatch("", "readings", "inbox/readings.csv", 1, 0, 0, "arrived", False)
+    (workspace.inbox / "readings.csv").write_text(readings(1))
+    (ingested,) = data.ingest(workspace, workspace.inbox / "readings.csv")
+    taken = Taken("readings.csv", "taken", (replace(batch, batch_id=ingested.batch_id),))
+    with elsewhere_locked(workspace):
+        (held,) = watch._check(workspace, memory, [taken])
+        assert (held.outcome, held.why.partition(":")[0]) == ("waiting", "ingested, but not checked")
+    (checked,) = watch._take(workspace, memory, [])
+    assert (checked.outcome, checked.batches[0].state, checked.why) == ("taken", "admitted", "")
+    assert watch._take(workspace, memory, []) == []

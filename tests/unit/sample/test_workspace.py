@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
+import psutil
 import pytest
 import yaml
 
+from tests.unit.deploy.product import make
+
+from mlcycle import deploy
 from mlcycle.declare import model
 from mlcycle.errors import UsageError
+from mlcycle.store import Store
 from mlcycle_sample import expected
-from mlcycle_sample.workspace import MANIFEST, MARKER, claim, is_ours, write_declarations, write_workspace
+from mlcycle_sample.workspace import (
+    LOCKS,
+    MANIFEST,
+    MARKER,
+    claim,
+    is_ours,
+    playing,
+    write_declarations,
+    write_workspace,
+)
 
 _FILES = {
     "mlcycle.yaml": model.Product,
@@ -97,3 +113,55 @@ def test_claim_empties_its_own_folder_and_follows_no_link_out_of_it(tmp_path: Pa
     claim(folder)
     assert [entry.name for entry in folder.iterdir()] == [MARKER]
     assert (outside / "keep.txt").read_text() == "kept"
+
+
+def test_claim_stops_the_server_it_finds_running_and_keeps_the_lock_files(tmp_path: Path) -> None:
+    claim(tmp_path / "demo")
+    workspace = make(tmp_path / "demo")
+    pid = deploy.start(workspace).pid
+    locks = {name: (workspace.home / name).stat().st_ino for name in LOCKS}
+    claim(tmp_path / "demo")
+    assert not psutil.pid_exists(pid or 0)
+    assert {entry.name for entry in workspace.root.iterdir()} == {MARKER, ".mlcycle"}
+    assert {entry.name: entry.stat().st_ino for entry in workspace.home.iterdir()} == locks
+    Store.create(workspace)
+    assert deploy.list_deployments(workspace) == []
+
+
+@pytest.mark.parametrize("damage", ["newer", "bytes"])
+def test_claim_empties_a_folder_whose_store_cannot_be_read(tmp_path: Path, damage: str) -> None:
+    claim(tmp_path / "demo")
+    workspace = make(tmp_path / "demo")
+    if damage == "newer":
+        with Store(workspace).transaction("test") as transaction:
+            transaction.execute("UPDATE schema_version SET version = version + 1000")
+    else:
+        workspace.database.write_bytes(b"no store" * 4096)
+    claim(tmp_path / "demo")
+    assert not workspace.database.exists()
+
+
+def test_a_second_story_in_a_folder_is_refused_while_the_first_one_plays(tmp_path: Path) -> None:
+    code = "import sys, pathlib; from mlcycle_sample.workspace import playing\n"
+    code += "with playing(pathlib.Path(sys.argv[1])): print('plays', flush=True); sys.stdin.read()"
+    first = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "demo")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert first.stdout is not None
+    assert first.stdout.readline() == "plays\n"
+    with pytest.raises(UsageError, match="another demo is playing"), playing(tmp_path / "demo"):
+        pass
+    first.kill()
+    first.communicate()
+    with playing(tmp_path / "demo"):
+        claim(tmp_path / "demo")
+
+
+def test_playing_makes_no_lock_in_somebodys_folder(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("three years of work")
+    with pytest.raises(UsageError, match="left alone"), playing(tmp_path):
+        pass
+    assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.txt"]

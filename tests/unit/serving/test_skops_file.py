@@ -90,10 +90,7 @@ def test_a_file_of_numpy_and_scikit_learn_that_runs_code_is_refused_before_anyth
 def test_no_ufunc_function_or_method_is_allowed(callable_: Any) -> None:
     from sklearn.preprocessing import FunctionTransformer
 
-    try:
-        content = dumped(FunctionTransformer(callable_))
-    except RecursionError:
-        pytest.skip("skops cannot write it")
+    content = dumped(FunctionTransformer(callable_))
     with pytest.raises(DataError, match="no model of ours holds"):
         load_model(content)
 
