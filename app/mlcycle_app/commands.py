@@ -66,7 +66,9 @@ COMMANDS = (
     Command("runs compare", "experiments", 4, "Show where runs differ"),
     Command("runs best", "experiments", 4, "Rank the runs by a metric"),
     Command("models list", "deploy", 5, "List the model versions and their aliases"),
-    Command("models show", "deploy", 5, "Show one model version: its run, features, and what it was judged by"),
+    Command(
+        "models show", "deploy", 5, "Show one model version: its run, features, and what it was judged by"
+    ),
     Command("models register", "deploy", 5, "Make a run's model the next version"),
     Command("models gate", "deploy", 5, "Ask whether a version meets the requirements"),
     Command("models promote", "deploy", 5, "Let a version that passes the gate become champion"),

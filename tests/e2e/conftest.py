@@ -38,6 +38,8 @@ class Played:
 
     document: dict[str, Any]
     folder: Path
+    cpu_s: float
+    """CPU seconds, user and system, of the command and everything it started, as the kernel counted them."""
 
     def ask(self, query: str) -> list[dict[str, Any]]:
         """Return the rows of `mlcycle sql --json`."""
@@ -49,9 +51,15 @@ class Played:
 
 def play(folder: Path, *options: str) -> Played:
     """Play the demo headless into a folder."""
+    before = _children_s()
     done = mlcycle("demo", "--headless", "--json", "--dir", folder, *options)
     assert done.returncode == 0, done.stderr
-    return Played(json.loads(done.stdout), folder)
+    return Played(json.loads(done.stdout), folder, _children_s() - before)
+
+
+def _children_s() -> float:
+    used = os.times()
+    return used.children_user + used.children_system
 
 
 @pytest.fixture(scope="session")

@@ -48,6 +48,7 @@ MOMENTS = {
     "while predictions are served": "predictions",
     "after drift was seen": "alerts",
 }
+SERVED = {"while predictions are served", "after drift was seen"}
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
@@ -65,8 +66,18 @@ def test_after_kill_9_doctor_mends_and_is_then_content(tmp_path: Path, moment: s
     demo.wait()
     _, alive = psutil.wait_procs(children, timeout=20)
     assert alive == [], "a process outlived the demo"
-    mended = mlcycle("doctor", "--mend", folder=folder)
+    files = files_left(folder)  # before the store is asked anything: opening it may replay its log
+    first = mlcycle("doctor", "--json", folder=folder)
+    to_mend = [one for one in json.loads(first.stdout)["findings"] if one["level"] == "mend"]
+    left = files | rows_left(folder)
+    assert left or moment not in SERVED, "a killed demo that was serving leaves a deployment"
+    assert {one["where"] for one in to_mend} >= left, "doctor did not see what the killed demo left"
+    assert first.returncode == int(bool(to_mend)), first.stdout
+    mended = mlcycle("doctor", "--mend", "--json", folder=folder)
     assert mended.returncode == 0, mended.stdout + mended.stderr
+    put_right = json.loads(mended.stdout)["mended"]
+    assert [one for one in to_mend if one not in put_right] == []
+    assert files_left(folder) | rows_left(folder) == set()
     second = mlcycle("doctor", "--json", folder=folder)
     assert second.returncode == 0, second.stdout
     assert json.loads(second.stdout)["healthy"] is True
@@ -79,6 +90,26 @@ def test_the_demo_leaves_a_folder_with_somebodys_files_alone(tmp_path: Path) -> 
     assert done.returncode == 2
     assert "left alone" in done.stderr and "--dir" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def files_left(folder: Path) -> set[str]:
+    """Return a log of the store, and half written files: what a killed demo can leave on the disk."""
+    home = folder / ".mlcycle"
+    found = [*home.glob("store.duckdb.wal"), *(home / "tmp").rglob("pid*")]
+    return {path.relative_to(folder).as_posix() for path in found if path.is_file()}
+
+
+def rows_left(folder: Path) -> set[str]:
+    """Return the runs that never ended and the deployments that have no process, asked of the store."""
+    left = set()
+    for query in (
+        "SELECT run_id AS name FROM runs WHERE status = 'running'",
+        "SELECT deployment AS name FROM deployments WHERE state IN ('starting', 'running')",
+    ):
+        done = mlcycle("sql", "--json", query, folder=folder)
+        assert done.returncode == 0, done.stderr
+        left |= {row["name"] for row in json.loads(done.stdout)}
+    return left
 
 
 def wait_for_rows(folder: Path, view: str, demo: subprocess.Popen[bytes]) -> None:

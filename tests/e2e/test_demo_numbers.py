@@ -25,6 +25,7 @@ KEYS = {
     "image",
     "cpu_s",
 }
+BUDGET_CPU_S = 60
 GATE_IDS = {"auc", "recall_at_20", "region_gap", "latency_p95", "contact_budget"}
 
 
@@ -115,11 +116,17 @@ def test_an_image_was_built_or_the_reason_is_plain(played: Played) -> None:
 
 
 def test_the_whole_story_stays_in_its_budget_of_cpu(played: Played) -> None:
+    # CPU and no wall time: a busy machine stretches only the latter.
+    assert played.cpu_s <= BUDGET_CPU_S
+    assert played.document["cpu_s"]["total"] <= BUDGET_CPU_S
+
+
+def test_the_document_tells_the_cpu_that_the_kernel_counted(played: Played) -> None:
     cpu = played.document["cpu_s"]
-    assert cpu["total"] == pytest.approx(
-        sum(value for name, value in cpu.items() if name != "total"), rel=0.05
-    )
-    print(f"demo: {cpu['total']:.1f} CPU s of 60")  # held in benchmarks/, as a busy machine stretches it
+    phases = sum(value for name, value in cpu.items() if name != "total")
+    assert cpu["total"] == pytest.approx(phases, abs=0.01)
+    # The document is made before the command ends: what comes after is not in it, nothing else may be missing.
+    assert 0.8 * played.cpu_s <= cpu["total"] <= 1.02 * played.cpu_s + 0.1
 
 
 def test_nothing_is_left_running(played: Played) -> None:

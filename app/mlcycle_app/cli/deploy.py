@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import click
 
 from mlcycle_app.cli.options import command
 from mlcycle_app.cli.output import Answer
-from mlcycle_app.gateway import Gateway
+from mlcycle_app.gateway import Gateway, UsageError
 from mlcycle_app.tables import TABLES
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "deploy_swap",
     "images_build",
     "images_list",
+    "judged_rows",
     "models_audit",
     "models_gate",
     "models_list",
@@ -68,7 +70,7 @@ def models_register(gateway: Gateway, run: str | None) -> Answer:
 @on_rows
 def models_gate(gateway: Gateway, model: str | None, what_if: tuple[str, ...], on: str | None) -> Answer:
     """Ask whether a version meets the requirements that bind the gate; exit code 1 when it does not."""
-    decision = gateway.do("deploy.gate", model, what_if=list(what_if), on=_moments(gateway, on))
+    decision = gateway.do("deploy.gate", model, what_if=list(what_if), on=judged_rows(gateway, on))
     return _decided(decision)
 
 
@@ -77,7 +79,7 @@ def models_gate(gateway: Gateway, model: str | None, what_if: tuple[str, ...], o
 @on_rows
 def models_promote(gateway: Gateway, model: str | None, on: str | None) -> Answer:
     """Let MODEL[:VERSION] (the newest unless said) become champion if the gate approves; exit code 1 if not."""
-    return _decided(gateway.do("deploy.promote", model, on=_moments(gateway, on)))
+    return _decided(gateway.do("deploy.promote", model, on=judged_rows(gateway, on)))
 
 
 @command
@@ -166,11 +168,24 @@ def predict(
     )
 
 
-def _moments(gateway: Gateway, text: str | None) -> Any:
+def judged_rows(gateway: Gateway, text: str | None) -> datetime | tuple[datetime, datetime] | None:
+    """Read `MOMENT` or `MOMENT..MOMENT`; None stays None."""
     if text is None:
         return None
     start, dots, end = text.partition("..")
-    return (gateway.moment(start), gateway.moment(end)) if dots and start and end else gateway.moment(text)
+    if not dots:
+        return _moment(gateway, start)
+    first, last = _moment(gateway, start), _moment(gateway, end)
+    if last < first:
+        raise UsageError(f"{text!r} ends before it starts", hint="--on 2026-01-01..2026-01-31")
+    return first, last
+
+
+def _moment(gateway: Gateway, text: str) -> datetime:
+    found = gateway.moment(text)
+    if found is None:
+        raise UsageError("--on names no moment", hint="--on 2026-01-31 or --on 2026-01-01..2026-01-31")
+    return found
 
 
 def _decided(decision: Any) -> Answer:

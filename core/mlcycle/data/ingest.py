@@ -12,10 +12,12 @@ from pathlib import Path
 from mlcycle import clock, declare
 from mlcycle.data import deliveries, readers, records
 from mlcycle.data.casting import PROBLEM, cast_rows
+from mlcycle.data.deliveries import Place
 from mlcycle.data.model import LINE_COLUMNS, ROW, Batch
 from mlcycle.data.readers import Delivery, Malformed
+from mlcycle.declare import secrets
 from mlcycle.engines.local import Session, SqlError, quote, session
-from mlcycle.errors import DataError, DeclarationError
+from mlcycle.errors import DataError, DeclarationError, MlcycleError
 from mlcycle.hashing import sha256_file
 from mlcycle.ids import new_id
 from mlcycle.store import Store
@@ -31,11 +33,23 @@ GLOB_SIGNS = "*?[{"
 class _File:
     """A file and its content's hash, before it is read."""
 
-    source: str
-    path: Path
+    place: Place
     sha256: str
     bytes: int
     changed_ns: int
+
+    @property
+    def source(self) -> str:
+        return self.place.source
+
+    @property
+    def path(self) -> Path:
+        return self.place.path
+
+    @property
+    def shown(self) -> Path:
+        """What messages call it."""
+        return Path(self.place.shown or self.place.path)
 
 
 @dataclass(frozen=True)
@@ -92,8 +106,7 @@ def ingest(
             hint="write one into data.yaml, or begin from data: mlcycle init DIR --from FILE --target COLUMN",
         )
     store = Store(workspace)
-    found = deliveries.find(workspace, sources, path, source)
-    files = [_weigh(name, file) for name, file in found]
+    files = [_weigh(place) for place in deliveries.find(workspace, declarations, path, source)]
     known = {(batch.source, batch.sha256): batch for batch in records.batches(store)}
     new = {(file.source, file.sha256): file for file in files if (file.source, file.sha256) not in known}
     made: list[Batch] = []
@@ -105,22 +118,40 @@ def ingest(
             loaded = []
             for number, (file, place) in enumerate(zip(new.values(), readable, strict=True)):
                 declared = sources[file.source]
-                delivery = Delivery(place, file.path, file.source, declared, f"found_{number}", workspace.tmp)
-                loaded.append(
-                    _load(engine, file, delivery, declared.time_zone or declarations.product.time_zone)
+                delivery = Delivery(
+                    place, file.shown, file.source, declared, f"found_{number}", workspace.tmp
                 )
+                with _hiding(file, declared.path):
+                    loaded.append(
+                        _load(engine, file, delivery, declared.time_zone or declarations.product.time_zone)
+                    )
             made = _write(workspace, engine, loaded, as_of)
         made = _record(store, made)
     known |= {(batch.source, batch.sha256): batch for batch in made}
     return [known[file.source, file.sha256] for file in files]
 
 
-def _weigh(source: str, path: Path) -> _File:
+def _weigh(place: Place) -> _File:
     try:
-        status = path.stat()
-        return _File(source, path, sha256_file(path), status.st_size, status.st_mtime_ns)
+        status = place.path.stat()
+        return _File(place, sha256_file(place.path), status.st_size, status.st_mtime_ns)
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}", hint="look at its permissions") from error
+        raise DataError(
+            f"{place.shown or place.path} cannot be read: {error.strerror}", hint="look at its permissions"
+        ) from error
+
+
+@contextmanager
+def _hiding(file: _File, declared: str) -> Iterator[None]:
+    """Keep a path from the environment out of errors: an engine names the file that it could not read."""
+    try:
+        yield
+    except MlcycleError as error:
+        if file.place.shown is None:
+            raise
+        error.message = secrets.hide(error.message.replace(str(file.path), file.place.shown), declared)
+        error.args = (error.message,)
+        raise error from None
 
 
 @contextmanager
@@ -153,7 +184,7 @@ def _load(engine: Session, file: _File, delivery: Delivery, zone: str) -> _Loade
         engine.execute(f"CREATE TABLE {quote(typed)} AS {cast}")
     except SqlError as error:
         raise DataError(
-            f"{file.path} cannot be read as declared: {error.message.splitlines()[0]}",
+            f"{file.shown} cannot be read as declared: {error.message.splitlines()[0]}",
             hint=f"look at sources.{file.source}.columns in data.yaml",
         ) from error
     bad = engine.rows(
@@ -166,16 +197,16 @@ def _load(engine: Session, file: _File, delivery: Delivery, zone: str) -> _Loade
     ]
     if len(lost) == found.rows:
         first = min(lost, key=lambda one: one.row)
-        place = f"{file.path}:{first.line}" if first.line else file.path
+        place = f"{file.shown}:{first.line}" if first.line else file.shown
         raise DataError(
             f"{place}: none of {found.rows} rows can be read; the first is {first.reason}",
             hint=f"look at `format` and `columns` of sources.{file.source} in data.yaml",
         )
     _keep(engine, malformed, lost)
     engine.execute(f"DROP TABLE {quote(found.table)}")
-    if _weigh(file.source, file.path) != file:
+    if _weigh(file.place) != file:
         raise DataError(
-            f"{file.path} changed while it was read", hint="wait until it is written, then ingest it again"
+            f"{file.shown} changed while it was read", hint="wait until it is written, then ingest it again"
         )
     return _Loaded(file, typed, malformed, found.rows, len(lost))
 
@@ -205,7 +236,7 @@ def _write(
             Batch(
                 batch_id=identifier,
                 source=one.file.source,
-                path=_shown(workspace, one.file.path),
+                path=one.file.place.shown or _shown(workspace, one.file.path),
                 sha256=one.file.sha256,
                 bytes=one.file.bytes,
                 rows=one.rows,

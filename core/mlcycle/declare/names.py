@@ -5,8 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["nearest", "plain_name", "suggestion"]
+__all__ = ["SCORE", "nearest", "plain_name", "suggestion"]
 
+SCORE = "score"
+"""The model's own score in profiles, drift and alerts, so no feature's name."""
 LISTED = 12
 """So many names are listed when none is near."""
 

@@ -18,7 +18,7 @@ from mlcycle.declare.model import (
     keys_of,
     seconds_of,
 )
-from mlcycle.declare.names import plain_name, suggestion
+from mlcycle.declare.names import SCORE, plain_name, suggestion
 from mlcycle.declare.verify_data import column, moment, table
 
 __all__ = ["feature_names", "unknown_feature", "verify_features"]
@@ -170,6 +170,7 @@ def _verify_window(
 
 def _verify_names(document: Document, features: Features) -> None:
     taken = dict.fromkeys(OWN_COLUMNS, "a column of every training set")
+    taken[SCORE] = "what profiles and alerts call the model's own score"
     taken |= {key.casefold(): "a key" for key in keys_of(features.spine.key)}
     for view_name, view in features.views.items():
         for part in ("features", "windows"):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from mlcycle.declare.model import OWN_COLUMNS, ROW_NUMBER
-from mlcycle.declare.names import plain_name, suggestion
+from mlcycle.declare.names import SCORE, plain_name, suggestion
 from mlcycle.design.profile import FEW, TYPED, Column, FileProfile
 from mlcycle.engines.local import Session, quote
 from mlcycle.errors import DataError, UsageError
@@ -248,7 +248,7 @@ def _features(
     taken: tuple[str, str | None, str],
     left_out: Mapping[str, str],
 ) -> tuple[dict[str, str], dict[str, str]]:
-    names = {*OWN_COLUMNS, taken[2].casefold()}
+    names = {*OWN_COLUMNS, SCORE, taken[2].casefold()}
     features: dict[str, str] = {}
     feature_of: dict[str, str] = {}
     for column in profile.columns.values():

@@ -136,7 +136,7 @@ class Session:
         """
         if self._workspace is None:
             raise EngineError("this session was opened without a workspace")
-        path = self._workspace.tmp / f"{new_id()}.parquet"
+        path = self._workspace.tmp / f"pid{os.getpid()}-{new_id()}.parquet"
         try:
             rows = self._run(
                 f"COPY ({query}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)", ()
@@ -165,7 +165,7 @@ class Session:
     @contextmanager
     def _scratch(self, suffix: str) -> Iterator[Path]:
         folder = self._workspace.tmp if self._workspace else Path(tempfile.gettempdir())
-        path = folder / f"{new_id()}{suffix}"
+        path = folder / f"pid{os.getpid()}-{new_id()}{suffix}"
         try:
             yield path
         finally:
@@ -201,7 +201,7 @@ def session(
         config={
             "threads": THREADS,
             "memory_limit": memory_limit,
-            "temp_directory": str(scratch / f"spill-{os.getpid()}"),
+            "temp_directory": str(scratch / f"spill-pid{os.getpid()}"),
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
         }

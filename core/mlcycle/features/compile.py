@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mlcycle.declare.model import OWN_COLUMNS, Data, Features, Spine, keys_of
-from mlcycle.declare.names import suggestion
+from mlcycle.declare.names import SCORE, plain_name, suggestion
 from mlcycle.engines.local import Session, SqlError, literal, quote
 from mlcycle.errors import DeclarationError
 from mlcycle.features.model import Feature, FeatureType
@@ -277,8 +277,14 @@ def _type_of(view: str, feature: str, kind: str) -> FeatureType:
 
 def _check_unique(frame: _Frame, views: list[ViewSql]) -> None:
     taken = {name.lower(): "a column of every training set or a key" for name in (*OWN_COLUMNS, *frame.keys)}
+    taken[SCORE] = "what profiles and alerts call the model's own score"
     for view in views:
         for name in view.features:
+            if plain_name(name) != name:
+                message = (
+                    f"view {view.view}: the model server takes no quotes or backslashes in the name {name!r}"
+                )
+                raise DeclarationError(message, file=FILE, hint=f"call it {plain_name(name)}")
             if name.lower() in taken:
                 message = f"view {view.view}: feature {name} is also {taken[name.lower()]}"
                 raise DeclarationError(message, file=FILE, hint="give it another name")

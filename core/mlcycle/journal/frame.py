@@ -21,6 +21,8 @@ RESERVED = frozenset({"_segment", "_n", "_s"})
 """Keys that no record may have: the journal's own, and those the fold adds."""
 LONGEST = 1 << 20
 """Bytes of the longest line that is written."""
+MOST = 1 << 53
+"""Beyond it no number of a control record is one that was written."""
 
 
 @dataclass
@@ -32,7 +34,7 @@ class Parsed:
     controls: list[dict[str, Any]] = field(default_factory=list)
     """Control records, decoded."""
     bad: list[bytes] = field(default_factory=list)
-    """Lines whose checksum does not hold, without their newline."""
+    """Lines whose checksum does not hold, or control records that are none, without their newline."""
     used: int = 0
     """Bytes up to and with the last newline; what follows is a line not yet whole."""
 
@@ -73,10 +75,24 @@ def parse(chunk: bytes) -> Parsed:
         if not _whole(line, payload):
             parsed.bad.append(line)
         elif payload.startswith(CONTROL):
-            parsed.controls.append(json.loads(payload))
+            fact = _control(payload)
+            if fact is None:
+                parsed.bad.append(line)
+            else:
+                parsed.controls.append(fact)
         else:
             parsed.records.append(payload)
     return parsed
+
+
+def _control(payload: bytes) -> dict[str, Any] | None:
+    try:
+        fact: dict[str, Any] = json.loads(payload)
+    except (ValueError, RecursionError):
+        return None
+    numbers = [fact[key] for key in ("format", "n") if key in fact]
+    good = all(isinstance(number, int) and 0 <= number < MOST for number in numbers)
+    return fact if good and isinstance(fact["_segment"], str) else None
 
 
 def _text(record: Mapping[str, object]) -> str:

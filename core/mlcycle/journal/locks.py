@@ -43,6 +43,9 @@ if sys.platform == "win32":  # pragma: no cover
             ("event", wintypes.HANDLE),
         )
 
+    def _unlock(handle: int) -> None:
+        """Closing does it."""
+
     def try_lock(handle: int, *, shared: bool) -> bool:
         """Lock an open file if that can be had at once."""
         place = _Overlapped(offset_high=_FAR)
@@ -52,6 +55,10 @@ if sys.platform == "win32":  # pragma: no cover
 
 else:
     import fcntl
+
+    def _unlock(handle: int) -> None:
+        # A child forked a moment ago has a copy of the handle still: closing ours would not be enough.
+        fcntl.flock(handle, fcntl.LOCK_UN)
 
     def try_lock(handle: int, *, shared: bool) -> bool:
         """Lock an open file if that can be had at once."""
@@ -125,6 +132,7 @@ class FileLock:
     ) -> None:
         if self._handle is not None and self._pid == os.getpid():
             _held.discard(self._handle)
+            _unlock(self._handle)
             os.close(self._handle)
         self._handle = None
 

@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlcycle.journal.frame import Parsed, parse
+from mlcycle.errors import CouldNot
+from mlcycle.journal.frame import Parsed, control, parse
 from mlcycle.journal.locks import try_lock
 from mlcycle.journal.segment import FORMAT, SUFFIX, namespace
 
-__all__ = ["BAD", "Segment", "Tail", "claim", "is_finished", "read_tail", "segments"]
+__all__ = ["BAD", "Segment", "Tail", "claim", "elsewhere", "end", "is_finished", "read_tail", "segments"]
 
 BAD = "bad"
 """The folder of lines set aside; no stream may have this name."""
@@ -84,6 +85,11 @@ def read_tail(segment: Segment, start: int, limit: int | None = None) -> Tail | 
     -------
     Tail or None
         None if the file is gone, or was written in a format newer than this program knows.
+
+    Raises
+    ------
+    CouldNot
+        If this user may not read it; names the file and its owner.
     """
     try:
         with segment.path.open("rb") as file:
@@ -94,6 +100,8 @@ def read_tail(segment: Segment, start: int, limit: int | None = None) -> Tail | 
             size = os.fstat(file.fileno()).st_size
     except FileNotFoundError:
         return None
+    except PermissionError as error:
+        raise _closed(segment.path) from error
     parsed = parse(chunk)
     if start == 0 and parsed.controls and parsed.controls[0].get("format", FORMAT) > FORMAT:
         return None
@@ -122,16 +130,63 @@ def is_finished(segment: Segment) -> bool:
     with claim(segment) as free:
         if not free:
             return False
+    where = _namespace(segment)
+    return where is not None and (where in ("", namespace()) or _has_ended(segment))
+
+
+def elsewhere(segment: Segment) -> str:
+    """Return the machine or container that wrote a segment without an end; empty if that is this one.
+
+    Whether such a writer still lives cannot be known here.
+    """
+    where = _namespace(segment) or ""
+    return "" if where in ("", namespace()) or _has_ended(segment) else where
+
+
+def end(segment: Segment) -> bool:
+    """Write the end record of a segment for a writer that cannot; False if the writer is here and alive.
+
+    A writer that lives after all begins another segment once this one has been folded and deleted.
+    """
+    with claim(segment) as free:
+        if not free:
+            return False
+        with segment.path.open("rb+") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - 1))
+            torn = file.read() not in (b"", b"\n")
+            file.write((b"\n" if torn else b"") + control("end"))
+    return True
+
+
+def _namespace(segment: Segment) -> str | None:
+    """Return where the writer said it was; empty if it did not, None if the file is gone or closed to us."""
     try:
         with segment.path.open("rb") as file:
             head = parse(file.readline()).controls
-            if not head or head[0].get("namespace") == namespace():
-                return True
+    except (FileNotFoundError, PermissionError):
+        return None
+    return str(head[0].get("namespace", "")) if head else ""
+
+
+def _has_ended(segment: Segment) -> bool:
+    try:
+        with segment.path.open("rb") as file:
             file.seek(max(0, segment.path.stat().st_size - END_WITHIN))
             last = file.read().rstrip(b"\n").rpartition(b"\n")[2]
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return False
-    return any(control.get("_segment") == "end" for control in parse(last + b"\n").controls)
+    return any(fact.get("_segment") == "end" for fact in parse(last + b"\n").controls)
+
+
+def _closed(path: Path) -> CouldNot:
+    try:
+        owner = path.owner()
+    except (OSError, KeyError, NotImplementedError):
+        owner = "another user"
+    return CouldNot(
+        f"{path} cannot be read: it belongs to {owner}", hint=f"let {owner} make it readable for you"
+    )
 
 
 def _names(folder: Path) -> list[str]:
@@ -139,3 +194,5 @@ def _names(folder: Path) -> list[str]:
         return os.listdir(folder)
     except (FileNotFoundError, NotADirectoryError):
         return []
+    except PermissionError as error:
+        raise _closed(folder) from error

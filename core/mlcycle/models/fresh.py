@@ -51,9 +51,7 @@ def newest(rows: Sequence[Rows]) -> datetime | None:
     return max(known).astype("datetime64[us]").astype(datetime) if known else None
 
 
-def fresh(
-    workspace: Workspace, after: datetime | None, now: datetime
-) -> tuple[datetime, datetime] | None:
+def fresh(workspace: Workspace, after: datetime | None, now: datetime) -> tuple[datetime, datetime] | None:
     """Return the first and the last labelled spine time after a moment; None if there is none.
 
     As far as nearly all targets are known by now: the longest beginning of the times of whose rows enough are.

@@ -208,5 +208,7 @@ def _faults(
     both = len(fresh.fitted(package, rows).identities() & judged.identities())
     if both:
         why = ": there is no labelled row it has not learnt from" if nothing_newer else ""
-        faults.append(f"{version.subject} learnt from {both:,} of the {len(judged):,} rows it is judged on{why}")
+        faults.append(
+            f"{version.subject} learnt from {both:,} of the {len(judged):,} rows it is judged on{why}"
+        )
     return faults

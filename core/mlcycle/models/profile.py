@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from mlcycle.declare.names import SCORE
 from mlcycle.models.model import ProfileRow
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ __all__ = ["profile", "profiles"]
 
 MOST_VALUES = 20
 BINS = 10
-SCORE = "score"
 
 
 def profiles(layout: Layout, columns: Mapping[str, Array], scores: Array) -> list[ProfileRow]:

@@ -24,7 +24,10 @@ def ages(
     """
     if declared.time is None or not moments:
         return {}
-    known = f"AND {quote(declared.known)} <= $moment" if declared.known else ""
+    # A row that does not say when it was known was known when it happened.
+    known = (
+        f"AND coalesce({quote(declared.known)}, {quote(declared.time)}) <= $moment" if declared.known else ""
+    )
     found: dict[datetime, tuple[float, int]] = {}
     with local.session(workspace) as session:
         if source not in data.tables(workspace, session, as_of=clock.now()):

@@ -21,7 +21,7 @@ __all__ = ["labels"]
 
 
 def labels(workspace: Workspace) -> LabelReport:
-    """Give every prediction whose target is known by now its label, once.
+    """Give every prediction whose target is known by now its label, and another one when the target was corrected.
 
     The spine's rows are matched by entity and moment, by entity alone where the spine has no time.
     A target without a known time became known at its own moment, without one of these now.
@@ -34,32 +34,35 @@ def labels(workspace: Workspace) -> LabelReport:
     from mlcycle.monitor.targets import known_targets  # data and features; the panel imports this package
 
     store, now = Store(workspace), clock.now()
-    waiting = records.unlabelled(store, now)
+    predictions = records.judgeable(store, now)
     rows: list[dict[str, object]] = []
-    new = unreadable = 0
-    if waiting:
-        known = known_targets(workspace, {row["as_of"] for row in waiting}, now)
-        rows, unreadable = _match(waiting, known, records.signatures(store))
+    new = corrected = unreadable = 0
+    if predictions:
+        known = known_targets(workspace, {row["as_of"] for row in predictions}, now)
+        rows, unreadable = _match(predictions, known, records.signatures(store))
     if rows:
         with store.transaction("monitor labels") as tx:
-            new = records.insert_labels(tx, rows)
-            tx.audit("labels", after={"new": new})
-    return LabelReport(new, unreadable, tuple(Coverage(**row) for row in records.coverage(store)))
+            new, corrected = records.insert_labels(tx, rows)
+            tx.audit("labels", after={"new": new, "corrected": corrected})
+    coverage = tuple(Coverage(**row) for row in records.coverage(store))
+    return LabelReport(new, unreadable, coverage, corrected)
 
 
 def _match(
-    waiting: Sequence[Mapping[str, Any]],
+    predictions: Sequence[Mapping[str, Any]],
     known: Known,
     signatures: Mapping[tuple[str, int], Mapping[str, Any]],
 ) -> tuple[list[dict[str, object]], int]:
-    """Return the rows of new labels, and how many targets the model could not have meant."""
+    """Return the rows of new and corrected labels, and how many targets the model could not have meant."""
     found: dict[tuple[str, int], list[tuple[Mapping[str, Any], Any, datetime]]] = defaultdict(list)
-    for prediction in waiting:
+    for prediction in predictions:
         entity = prediction["entity"]
         label = known.get((entity, prediction["as_of"])) or known.get((entity, None))
-        if label is not None:
+        # Later than the label it has: a correction, if it says something else.
+        if label is not None and (prediction["known_at"] is None or label[1] > prediction["known_at"]):
             found[prediction["model"], prediction["version"]].append((prediction, *label))
     rows: list[dict[str, object]] = []
+    unreadable = 0
     for version, labelled in found.items():
         values = _encoded([target for _, target, _ in labelled], signatures.get(version, {}).get("classes"))
         rows += [
@@ -71,9 +74,10 @@ def _match(
                 "known_at": known_at,
             }
             for (prediction, _, known_at), value in zip(labelled, values, strict=True)
-            if math.isfinite(value)
+            if math.isfinite(value) and value != prediction["value"]
         ]
-    return rows, sum(map(len, found.values())) - len(rows)
+        unreadable += sum(not math.isfinite(value) for value in values)
+    return rows, unreadable
 
 
 def _encoded(targets: list[Any], classes: Sequence[str] | None) -> list[float]:

@@ -27,6 +27,7 @@ class Facts:
     """What is known of a window when its requirements are judged."""
 
     end: datetime
+    """The newest moment a prediction is about."""
     predictions: int
     labelled: int
     scored: Callable[[str | None], Scored]

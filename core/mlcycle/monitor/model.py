@@ -75,8 +75,10 @@ class Span:
     """First `as_of` of the window; a batch window starts and ends at one moment."""
     end: datetime
     """Last `as_of` of the window."""
-    unsaid: bool | None = None
-    """Only predictions whose moment nobody said (True) or somebody said (False); None: all of the span."""
+    live: bool | None = None
+    """Only live traffic (True), only a batch (False), or all predictions of the span (None)."""
+    apart: tuple[datetime, ...] = ()
+    """Moments in the span about which there is a batch; other moments, and those nobody said, are live traffic."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,9 @@ class Alert:
     limit: float | None
     state: Literal["open", "acknowledged", "closed"]
     opened_at: datetime
+    model: str | None = None
+    """The model whose predictions crossed it, and its version."""
+    version: int | None = None
 
 
 @dataclass(frozen=True)
@@ -172,6 +177,8 @@ class LabelReport:
     unreadable: int
     """Targets that are no class the model knows, or no number; their predictions stay without a label."""
     coverage: tuple[Coverage, ...]
+    corrected: int = 0
+    """Labels that say something else than the one known before."""
 
 
 @dataclass(frozen=True)

@@ -20,20 +20,23 @@ __all__ = [
     "coverage",
     "histograms",
     "insert_labels",
+    "is_newer",
     "judged_rows",
     "lately",
     "newest",
     "open_alert",
     "package_of",
     "profiles",
+    "kept_verdicts",
+    "remove_window",
     "replace_window",
     "resources",
     "set_alert_state",
     "signatures",
     "spans",
-    "standing",
+    "known_alerts",
     "traffic",
-    "unlabelled",
+    "judgeable",
     "update_alert",
     "verdicts_before",
 ]
@@ -48,22 +51,32 @@ ANSWERED = """
         ORDER BY p.ts DESC, p.prediction_id DESC) = 1
 """
 ONE_WINDOW = """p.deployment = $deployment AND p.model = $model AND p.version = $version AND p.as_of BETWEEN $starts AND $ends
-    AND ($unsaid IS NULL OR (p.as_of = p.ts) = $unsaid)"""
+    AND ($live IS NULL OR (p.as_of = p.ts OR NOT list_contains($apart::TIMESTAMP[], p.as_of)) = $live)"""
 SAME_WINDOW = (
     "deployment = $deployment AND model = $model AND version = $version AND starts = $starts AND ends = $ends"
 )
-ALERT_COLUMNS = 'alert_id, deployment, metric, subject, kind, window_start, window_end, severity, value, "limit", state, opened_at'
-# Predictions whose moment nobody said are about the moment they were served: no batch, so they are taken by day.
+SAME_ALERTS = "deployment = $deployment AND model = $model AND version = $version AND window_start = $starts AND window_end = $ends"
+ALERT_COLUMNS = (
+    "alert_id, deployment, model, version, metric, subject, kind, window_start, window_end, severity, value, "
+    '"limit", state, opened_at'
+)
+# Predictions whose moment nobody said are about the moment they were served, and so are a few about a moment of
+# their own: live traffic, no batch, so they are taken by day.
+LIVE = """p.as_of = p.ts OR count(*) FILTER (p.as_of <> p.ts)
+    OVER (PARTITION BY p.deployment, p.model, p.version, p.as_of) < $too_few"""
 STARTS = {
-    "batch": "CASE WHEN p.as_of = p.ts THEN date_trunc('day', p.as_of) ELSE p.as_of END",
+    "batch": "CASE WHEN p.live THEN date_trunc('day', p.as_of) ELSE p.as_of END",
     "day": "date_trunc('day', p.as_of)",
     "hour": "date_trunc('hour', p.as_of)",
 }
 LENGTH = {
-    "batch": "CASE WHEN p.as_of = p.ts THEN INTERVAL 1 DAY - INTERVAL 1 MICROSECOND ELSE INTERVAL 0 SECOND END",
+    "batch": "CASE WHEN p.live THEN INTERVAL 1 DAY - INTERVAL 1 MICROSECOND ELSE INTERVAL 0 SECOND END",
     "day": "INTERVAL 1 DAY - INTERVAL 1 MICROSECOND",
     "hour": "INTERVAL 1 HOUR - INTERVAL 1 MICROSECOND",
 }
+
+
+PLACE = ("deployment", "model", "version", "starts", "ends")
 
 
 def _place(span: Span) -> dict[str, object]:
@@ -79,32 +92,35 @@ def _place(span: Span) -> dict[str, object]:
 
 def _inside(span: Span) -> dict[str, object]:
     """Return what picks a window's predictions."""
-    return {**_place(span), "unsaid": span.unsaid}
+    return {**_place(span), "live": span.live, "apart": list(span.apart)}
 
 
-def spans(store: Store, window: str, deployment: str | None) -> list[dict[str, Any]]:
-    """Return each window of answered predictions with what tells whether it must be computed, oldest first."""
-    unsaid = "p.as_of = p.ts" if window == "batch" else "NULL::BOOLEAN"
+def spans(store: Store, window: str, deployment: str | None, too_few: int) -> list[dict[str, Any]]:
+    """Return each window of answered predictions with a hash over what was answered and labelled, oldest first."""
+    live = LIVE if window == "batch" else "NULL::BOOLEAN OR $too_few IS NULL"
     answered = ANSWERED.format(where="$deployment IS NULL OR p.deployment = $deployment")
     return store.read(
         f"""
         SELECT p.deployment, p.model, p.version, {STARTS[window]} AS starts, {STARTS[window]} + {LENGTH[window]} AS ends,
-            {unsaid} AS unsaid, count(*) AS n, count(p.label) AS labelled, avg(p.score) AS mean_score
-        FROM ({answered}) AS p GROUP BY ALL ORDER BY starts, p.deployment, p.version
+            p.live, count(*) AS n, count(p.label) AS labelled, avg(p.score) AS mean_score, max(p.as_of) AS last_as_of,
+            bit_xor(hash(p.prediction_id, p.label))::VARCHAR AS content
+        FROM (SELECT p.*, {live} AS live FROM ({answered}) AS p) AS p
+        GROUP BY p.deployment, p.model, p.version, starts, ends, p.live ORDER BY starts, p.deployment, p.version
         """,
-        {"deployment": deployment},
+        {"deployment": deployment, "too_few": too_few},
     )
 
 
-def computed(store: Store) -> dict[tuple[object, ...], dict[tuple[str, str | None], dict[str, Any]]]:
-    """Return the lines kept of every window, by window and then by (metric, subject)."""
-    found: dict[tuple[object, ...], dict[tuple[str, str | None], dict[str, Any]]] = {}
-    for row in store.read(
-        'SELECT deployment, model, version, starts, ends, metric, subject, n, "limit", requirement_id, requirement_version FROM window_metric'
-    ):
-        place = (row["deployment"], row["model"], row["version"], row["starts"], row["ends"])
-        found.setdefault(place, {})[row["metric"], row["subject"]] = row
-    return found
+def computed(store: Store, deployment: str | None) -> dict[tuple[Any, ...], str | None]:
+    """Return what each kept window was computed from, by deployment, model, version, start and end."""
+    rows = store.read(
+        """
+        SELECT deployment, model, version, starts, ends, any_value(stamp) AS stamp FROM window_metric
+        WHERE $deployment IS NULL OR deployment = $deployment GROUP BY ALL
+        """,
+        {"deployment": deployment},
+    )
+    return {tuple(row[name] for name in PLACE): row["stamp"] for row in rows}
 
 
 def profiles(store: Store, model: str, version: int) -> list[Profile]:
@@ -180,8 +196,25 @@ def resources(store: Store, deployment: str, first: datetime, last: datetime) ->
     )[0]
 
 
-def replace_window(tx: Transaction, span: Span, lines: Sequence[Line]) -> None:
-    """Write the lines of a window in place of those that were there."""
+def kept_verdicts(tx: Transaction, span: Span) -> dict[tuple[str, str], str]:
+    """Return the verdicts that a window's lines have so far, by metric and subject."""
+    rows = tx.rows(
+        f"SELECT metric, subject, verdict FROM window_metric WHERE {SAME_WINDOW}",
+        _place(span),
+    )
+    return {(row["metric"], row["subject"]): row["verdict"] for row in rows}
+
+
+def remove_window(tx: Transaction, place: Mapping[str, object]) -> int:
+    """Remove a window whose predictions are judged in others, and close its alerts; returns how many closed."""
+    tx.execute(f"DELETE FROM window_metric WHERE {SAME_WINDOW}", place)
+    closed = tx.rows(f"SELECT 1 AS one FROM alert WHERE state <> 'closed' AND {SAME_ALERTS}", place)
+    tx.execute(f"UPDATE alert SET state = 'closed' WHERE {SAME_ALERTS}", place)
+    return len(closed)
+
+
+def replace_window(tx: Transaction, span: Span, lines: Sequence[Line], stamp: str) -> None:
+    """Write the lines of a window, and what they were computed from, in place of those that were there."""
     tx.execute(f"DELETE FROM window_metric WHERE {SAME_WINDOW}", _place(span))
     now = clock.now()
     tx.insert(
@@ -199,6 +232,7 @@ def replace_window(tx: Transaction, span: Span, lines: Sequence[Line]) -> None:
                 "requirement_id": line.requirement_id,
                 "requirement_version": line.requirement_version,
                 "computed_at": now,
+                "stamp": stamp,
             }
             for line in lines
         ],
@@ -206,29 +240,29 @@ def replace_window(tx: Transaction, span: Span, lines: Sequence[Line]) -> None:
 
 
 def verdicts_before(tx: Transaction, span: Span, line: Line, n: int) -> list[str]:
-    """Return the verdicts of the last n windows up to and with this one, newest first."""
+    """Return the verdicts of a model version's last n windows up to and with this one, newest first."""
     return [
         row["verdict"]
         for row in tx.rows(
             """
-            SELECT verdict FROM window_metric WHERE deployment = ? AND metric = ? AND subject = ? AND ends <= ?
-            ORDER BY ends DESC, version DESC LIMIT ?
+            SELECT verdict FROM window_metric WHERE deployment = ? AND model = ? AND version = ? AND metric = ? AND subject = ? AND ends <= ?
+            ORDER BY ends DESC LIMIT ?
             """,
-            [span.deployment, line.metric, line.subject, span.end, n],
+            [span.deployment, span.model, span.version, line.metric, line.subject, span.end, n],
         )
     ]
 
 
-def standing(tx: Transaction, span: Span) -> dict[tuple[str, str], str]:
-    """Return the ids of a window's alerts that are not closed, by metric and subject."""
+def known_alerts(tx: Transaction, span: Span) -> dict[tuple[str, str], tuple[str, str]]:
+    """Return the id and state of a window's newest alerts, closed ones too, by metric and subject."""
     rows = tx.rows(
-        """
-        SELECT alert_id::VARCHAR AS alert_id, metric, subject FROM alert
-        WHERE state <> 'closed' AND deployment = ? AND window_start = ? AND window_end = ?
+        f"""
+        SELECT alert_id::VARCHAR AS alert_id, state, metric, subject FROM alert WHERE {SAME_ALERTS}
+        ORDER BY opened_at, alert_id
         """,
-        [span.deployment, span.start, span.end],
+        _place(span),
     )
-    return {(row["metric"], row["subject"]): row["alert_id"] for row in rows}
+    return {(row["metric"], row["subject"]): (row["alert_id"], row["state"]) for row in rows}
 
 
 def open_alert(tx: Transaction, span: Span, line: Line, kind: str) -> Alert:
@@ -236,6 +270,8 @@ def open_alert(tx: Transaction, span: Span, line: Line, kind: str) -> Alert:
     row = {
         "alert_id": new_id(),
         "deployment": span.deployment,
+        "model": span.model,
+        "version": span.version,
         "metric": line.metric,
         "subject": line.subject,
         "kind": kind,
@@ -259,18 +295,15 @@ def update_alert(tx: Transaction, alert_id: str, line: Line) -> None:
 
 
 def alert_rows(store: Store, state: str | None = None, version: tuple[str, int] | None = None) -> list[Alert]:
-    """Return alerts, newest window first; of one model version, those of windows that judged it."""
-    judged = """
-        AND EXISTS (FROM window_metric AS w WHERE w.deployment = a.deployment AND w.metric = a.metric AND w.subject = a.subject
-            AND w.starts = a.window_start AND w.ends = a.window_end AND w.model = $model AND w.version = $version)
-    """
-    params: dict[str, object] = {"state": state}
-    if version is not None:
-        params |= {"model": version[0], "version": version[1]}
+    """Return alerts, newest window first; of one model version where it is named."""
+    model, number = version or (None, None)
     rows = store.read(
-        f"SELECT {ALERT_COLUMNS} FROM alert AS a WHERE ($state IS NULL OR state = $state) {judged if version else ''} "
-        "ORDER BY window_start DESC, kind DESC, subject",
-        params,
+        f"""
+        SELECT {ALERT_COLUMNS} FROM alert WHERE ($state IS NULL OR state = $state)
+            AND ($model IS NULL OR (model = $model AND version = $version))
+        ORDER BY window_start DESC, kind DESC, subject, version
+        """,
+        {"state": state, "model": model, "version": number},
     )
     return [alert(row) for row in rows]
 
@@ -285,11 +318,12 @@ def alert(row: Mapping[str, Any]) -> Alert:
     return Alert(**{**row, "alert_id": str(row["alert_id"])})
 
 
-def unlabelled(store: Store, now: datetime) -> list[dict[str, Any]]:
-    """Return the answered predictions about a past moment that have no label."""
+def judgeable(store: Store, now: datetime) -> list[dict[str, Any]]:
+    """Return the answered predictions about a past moment, with the label they have."""
     return store.read(
         """
-        SELECT p.prediction_id, p.entity, p.as_of, p.model, p.version FROM predictions AS p ANTI JOIN labels AS l USING (prediction_id)
+        SELECT p.prediction_id, p.entity, p.as_of, p.model, p.version, l.value, l.known_at
+        FROM predictions AS p LEFT JOIN labels AS l USING (prediction_id)
         WHERE p.status = 200 AND p.entity IS NOT NULL AND p.as_of <= ?
         """,
         [now],
@@ -302,12 +336,28 @@ def signatures(store: Store) -> dict[tuple[str, int], dict[str, Any]]:
     return {(row["model"], row["version"]): json.loads(row["signature"]) for row in rows}
 
 
-def insert_labels(tx: Transaction, rows: Sequence[Mapping[str, object]]) -> int:
-    """Add labels of predictions that have none; returns how many were new."""
+def insert_labels(tx: Transaction, rows: Sequence[Mapping[str, object]]) -> tuple[int, int]:
+    """Add labels; returns how many predictions had none before, and how many labels correct an older one."""
     known = {
-        row["prediction_id"] for row in tx.rows("SELECT prediction_id::VARCHAR AS prediction_id FROM label")
+        row["prediction_id"]: (row["value"], row["known_at"])
+        for row in tx.rows(
+            """
+            SELECT prediction_id::VARCHAR AS prediction_id, arg_max(value, known_at) AS value, max(known_at) AS known_at
+            FROM label GROUP BY ALL
+            """
+        )
     }
-    return tx.insert("label", [row for row in rows if row["prediction_id"] not in known])
+    new = [row for row in rows if row["prediction_id"] not in known]
+    corrected = [
+        row for row in rows if row["prediction_id"] in known and is_newer(row, known[row["prediction_id"]])
+    ]
+    tx.insert("label", [*new, *corrected])
+    return len(new), len(corrected)
+
+
+def is_newer(label: Mapping[str, Any], old: tuple[float | None, datetime]) -> bool:
+    """Return whether a label says something else than an older one, and later."""
+    return bool(label["value"] != old[0] and label["known_at"] > old[1])
 
 
 def coverage(store: Store) -> list[dict[str, Any]]:
@@ -351,7 +401,7 @@ def newest(store: Store, deployment: str | None) -> dict[str, Any]:
                 'subject': subject, 'n': n, 'value': value, 'limit': "limit", 'verdict': verdict, 'requirement_id': requirement_id,
                 'requirement_version': requirement_version} ORDER BY metric, subject)
                 FROM chosen SEMI JOIN last USING (deployment, model, version, starts, ends)) AS lines,
-            (SELECT list({'alert_id': alert_id::VARCHAR, 'deployment': deployment, 'metric': metric, 'subject': subject, 'kind': kind,
+            (SELECT list({'alert_id': alert_id::VARCHAR, 'deployment': deployment, 'model': model, 'version': version, 'metric': metric, 'subject': subject, 'kind': kind,
                 'window_start': window_start, 'window_end': window_end, 'severity': severity, 'value': value, 'limit': "limit",
                 'state': state, 'opened_at': opened_at} ORDER BY window_start DESC, kind DESC, subject)
                 FROM alert WHERE state = 'open' AND ($deployment IS NULL OR deployment = $deployment)) AS alerts

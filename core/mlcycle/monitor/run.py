@@ -21,8 +21,8 @@ def run(workspace: Workspace, *, deployment: str | None = None, force: bool = Fa
     Returns
     -------
     MonitorReport
-        The windows computed now. A window is computed again when its number of predictions or labels,
-        the requirements that bind monitoring, or the drift limits are others than when it was judged.
+        The windows computed now. A window is computed again when its predictions or labels, the requirements
+        that bind monitoring, the reference or the limits are others than when it was judged.
     """
     from mlcycle.monitor.windows import (
         judge_windows,

@@ -44,6 +44,7 @@ def _read(session: Session, spine: Spine, moments: Sequence[datetime], now: date
         f"""
         SELECT {listed}, {moment} AS moment, {quote(spine.target)} AS target, {known_at} AS known_at
         FROM {quote(spine.table)} WHERE {quote(spine.target)} IS NOT NULL AND {known_at} <= $now {asked}
+        ORDER BY known_at
         """,
         params,
     )

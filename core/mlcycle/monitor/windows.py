@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cache, partial
 from typing import Any
@@ -12,6 +12,7 @@ from mlcycle import design
 from mlcycle.declare import Declarations, load
 from mlcycle.declare.model import Metric, Monitor
 from mlcycle.design import Requirement
+from mlcycle.hashing import sha256_value
 from mlcycle.monitor import bins, drift, freshness, measure, records
 from mlcycle.monitor.model import Alert, Line, MonitorReport, Profile, Span, WindowResult
 from mlcycle.monitor.scored import scored
@@ -32,6 +33,9 @@ class _Window:
     n: int
     labelled: int
     mean_score: float | None
+    last_as_of: datetime
+    stamp: str
+    """What it would be computed from now; a kept window with the same stamp is up to date."""
 
 
 def judge_windows(workspace: Workspace, *, deployment: str | None, force: bool) -> MonitorReport:
@@ -39,57 +43,89 @@ def judge_windows(workspace: Workspace, *, deployment: str | None, force: bool) 
     declared, store = load(workspace), Store(workspace)
     requirements = design.active(workspace, "monitor")
     monitor = declared.monitor
-    kept = records.computed(store)
-    windows, due, references = [], [], {}
-    for row in records.spans(store, monitor.window, deployment):
-        span = Span(
-            row["deployment"], row["model"], row["version"], row["starts"], row["ends"], row["unsaid"]
-        )
-        windows.append(span)
-        version = (span.model, span.version)
-        if version not in references:
-            references[version] = records.profiles(store, *version)
-        window = _Window(span, row["n"], row["labelled"], row["mean_score"])
-        lines = kept.get((span.deployment, span.model, span.version, span.start, span.end))
-        if force or lines is None or not _current(window, lines, requirements, references[version], monitor):
-            due.append(window)
+    kept = records.computed(store, deployment)
+    windows, references = _windows(store, monitor, requirements, deployment)
+    due = [one for one in windows if force or kept.get(_place(one.span)) != one.stamp]
+    gone = _judged_elsewhere(store, kept.keys(), [window.span for window in windows])
     if not due:
-        return MonitorReport((), len(windows), (), 0)
-    ages = _ages(workspace, declared, requirements, [window.span.end for window in due])
+        return MonitorReport((), len(windows), (), gone)
+    ages = _ages(workspace, declared, requirements, [window.last_as_of for window in due])
     judge = _Judge(workspace, declared, requirements, references, ages)
-    results, opened, closed = [], [], 0
+    results, opened, closed = [], [], gone
     for window in due:
         # One short transaction a window: its reads share one opening of the store, and nobody waits for all of them.
         with store.transaction("monitor run") as tx:
             results.append(judge.window(window))
-            new, gone = _record(tx, results[-1], monitor)
+            new, ended = _record(tx, results[-1], monitor, window.stamp)
         opened += new
-        closed += gone
+        closed += ended
     return MonitorReport(tuple(results), len(windows) - len(due), tuple(opened), closed)
 
 
-def _current(
-    window: _Window,
-    lines: dict[tuple[str, str | None], dict[str, Any]],
-    requirements: Sequence[Requirement],
-    profiles: Sequence[Profile],
-    monitor: Monitor,
-) -> bool:
-    counted, labels = lines.get(("predictions", None)), lines.get(("labels", None))
-    bound = {(r.requirement_id, r.version) for r in requirements}
-    held = {
-        (line["requirement_id"], line["requirement_version"])
-        for line in lines.values()
-        if line["requirement_id"]
+def _windows(
+    store: Store, monitor: Monitor, requirements: Sequence[Requirement], deployment: str | None
+) -> tuple[list[_Window], dict[tuple[str, int], list[Profile]]]:
+    """Return the windows there are now, oldest first, and the reference of each model version among them."""
+    rows = records.spans(store, monitor.window, deployment, monitor.too_few)
+    references = {
+        version: records.profiles(store, *version)
+        for version in dict.fromkeys((row["model"], row["version"]) for row in rows)
     }
-    limits = {subject: line["limit"] for (metric, subject), line in lines.items() if metric == "psi"}
-    return (
-        counted is not None
-        and labels is not None
-        and (counted["n"], labels["n"]) == (window.n, window.labelled)
-        and held == bound
-        and limits == {profile.subject: _limits(monitor, profile.subject).alert for profile in profiles}
+    batches: dict[tuple[object, ...], list[datetime]] = {}
+    for row in rows:
+        if row["live"] is False:
+            batches.setdefault((row["deployment"], row["model"], row["version"]), []).append(row["starts"])
+    windows = []
+    for row in rows:
+        version = (row["model"], row["version"])
+        moments = batches.get((row["deployment"], *version), [])
+        apart = tuple(one for one in moments if row["starts"] <= one <= row["ends"])
+        span = Span(row["deployment"], *version, row["starts"], row["ends"], row["live"], apart)
+        stamp = _stamp(row, monitor, requirements, references[version])
+        windows.append(_Window(span, row["n"], row["labelled"], row["mean_score"], row["last_as_of"], stamp))
+    return windows, references
+
+
+def _stamp(
+    row: Mapping[str, Any], monitor: Monitor, requirements: Sequence[Requirement], profiles: Sequence[Profile]
+) -> str:
+    return sha256_value(
+        {
+            "predictions": [row["n"], row["labelled"], row["content"]],
+            "requirements": sorted([r.requirement_id, r.version] for r in requirements),
+            "reference": [asdict(profile) for profile in profiles],
+            "limits": [repr(_limits(monitor, profile.subject)) for profile in profiles],
+            "too few": monitor.too_few,
+            "in a row": _in_a_row(monitor),
+        }
     )
+
+
+def _place(span: Span) -> tuple[Any, ...]:
+    return (span.deployment, span.model, span.version, span.start, span.end)
+
+
+def _judged_elsewhere(store: Store, kept: Collection[tuple[Any, ...]], spans: Sequence[Span]) -> int:
+    """Remove kept windows whose predictions are in other windows by now; returns how many alerts closed."""
+    places = {_place(span) for span in spans}
+    closed = 0
+    for place in kept:
+        named = dict(zip(records.PLACE, place, strict=True))
+        moved = place not in places and any(
+            place[:3] == _place(span)[:3] and span.start <= named["ends"] and named["starts"] <= span.end
+            for span in spans
+        )
+        if moved:
+            with store.transaction("monitor run") as tx:
+                closed += records.remove_window(tx, named)
+                tx.audit(
+                    f"window {place[0]} {place[3]} {place[1]}:{place[2]}", after="judged in other windows"
+                )
+    return closed
+
+
+def _in_a_row(monitor: Monitor) -> int:
+    return monitor.consecutive or CONSECUTIVE[monitor.window]
 
 
 def _limits(monitor: Monitor, subject: str) -> Metric:
@@ -149,7 +185,7 @@ class _Judge:
 
     def _facts(self, window: _Window, traffic: dict[str, Any]) -> measure.Facts:
         return measure.Facts(
-            end=window.span.end,
+            end=window.last_as_of,
             predictions=window.n,
             labelled=window.labelled,
             # Several requirements look at the same rows.
@@ -199,25 +235,28 @@ def _traffic_lines(traffic: dict[str, Any], sampled: dict[str, Any]) -> list[Lin
     return lines
 
 
-def _record(tx: Transaction, result: WindowResult, monitor: Monitor) -> tuple[list[Alert], int]:
+def _record(tx: Transaction, result: WindowResult, monitor: Monitor, stamp: str) -> tuple[list[Alert], int]:
     """Write a window and bring its alerts up to date; returns those opened, and how many were closed."""
-    in_a_row = monitor.consecutive or CONSECUTIVE[monitor.window]
     span, opened, closed = result.span, [], 0
-    records.replace_window(tx, span, result.lines)
-    standing = records.standing(tx, span)
+    before, alerts = records.kept_verdicts(tx, span), records.known_alerts(tx, span)
+    records.replace_window(tx, span, result.lines, stamp)
     for line in result.lines:
         if line.metric not in DRIFT and line.requirement_id is None:
             continue
-        known = standing.get((line.metric, str(line.subject)))
-        if line.verdict == "alert" and known is not None:
-            records.update_alert(tx, known, line)
-        elif line.verdict == "alert" and _lasting(tx, span, line, in_a_row):
+        subject = (line.metric, str(line.subject))
+        alert_id, state = alerts.get(subject, ("", "closed"))
+        if line.verdict != "alert":
+            if state != "closed":
+                records.set_alert_state(tx, alert_id, "closed")
+                closed += 1
+        elif state != "closed":
+            records.update_alert(tx, alert_id, line)
+        elif alert_id and before.get(subject) == "alert":
+            pass  # it crossed its limit all along, and somebody closed the alert
+        elif _lasting(tx, span, line, _in_a_row(monitor)):
             opened.append(
                 records.open_alert(tx, span, line, "requirement" if line.requirement_id else "drift")
             )
-        elif line.verdict != "alert" and known is not None:
-            records.set_alert_state(tx, known, "closed")
-            closed += 1
     what = f"window {span.deployment} {span.start} {span.model}:{span.version}"
     tx.audit(
         what, after={"predictions": result.predictions, "alerts opened": len(opened), "alerts closed": closed}

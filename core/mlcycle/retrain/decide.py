@@ -13,6 +13,7 @@ from mlcycle.models import Decision, ModelVersion
 from mlcycle.models import records as registry
 from mlcycle.models.register import CHAMPION, profile_rows
 from mlcycle.retrain import records
+from mlcycle.retrain.learnt import learnt, mark
 from mlcycle.retrain.run import CHALLENGER
 from mlcycle.store import Store
 from mlcycle.store.transaction import user
@@ -68,6 +69,7 @@ def _approve(workspace: Workspace, challenger: ModelVersion, reason: str) -> Dec
     decision = _decision(
         challenger, "approved", reason, {"by hand": True, "gates": gates, "package": challenger.sha256}
     )
+    base = learnt(workspace, challenger.model, challenger.version)
     profiles = []
     if challenger.training_set_id is not None:
         # No gate judged it, so drift is measured against what it learnt from last.
@@ -79,6 +81,7 @@ def _approve(workspace: Workspace, challenger: ModelVersion, reason: str) -> Dec
         registry.move_alias(tx, challenger.model, CHAMPION, challenger.version, seen=seen, since=decision.ts)
         registry.drop_alias(tx, challenger.model, CHALLENGER, challenger.version)
         registry.put_profiles(tx, challenger.model, challenger.version, profiles)
+        mark(tx, base)
         tx.audit(
             registry.champion_object(challenger.model),
             before={"version": seen.version} if seen else None,
@@ -91,14 +94,15 @@ def _reject(workspace: Workspace, version: ModelVersion, reason: str) -> Decisio
     store = Store(workspace)
     waiting = records.triggers(store, ["open", "running"])
     is_challenger = version.version == records.alias_version(store, version.model, CHALLENGER)
-    turned_down = [] if is_challenger else [one.trigger_id for one in waiting]
+    rejected = [] if is_challenger else waiting
+    turned_down = [one.trigger_id for one in rejected]
     decision = _decision(version, "refused", reason, {"by hand": True, "triggers": turned_down})
     with store.transaction("retrain reject") as tx:
         registry.add_decision(tx, decision)
         if is_challenger:
             registry.drop_alias(tx, version.model, CHALLENGER, version.version)
-        for trigger_id in turned_down:
-            records.set_trigger(tx, trigger_id, "rejected")
+        for one in rejected:
+            records.set_trigger(tx, one, "rejected")
         tx.audit(
             version.subject,
             after={"decision_id": decision.decision_id, "reason": reason, "triggers": turned_down},

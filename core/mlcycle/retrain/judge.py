@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
 from typing import Any
 
 from mlcycle import clock, data, deploy, models, monitor
@@ -17,7 +18,7 @@ from mlcycle.experiments import metrics
 from mlcycle.models import Decision, ModelVersion
 from mlcycle.models.judge import On
 from mlcycle.retrain import records
-from mlcycle.retrain.learnt import learnt
+from mlcycle.retrain.learnt import learnt, mark
 from mlcycle.retrain.model import Judgement
 from mlcycle.retrain.run import CHALLENGER
 from mlcycle.store import Store
@@ -61,20 +62,23 @@ def judge(workspace: Workspace) -> Judgement:
     spine = declared.require_features().spine
     on: On = "validation"
     moment = None
+    base = learnt(workspace, model, challenger.version)
     if spine.time is not None:
-        base = learnt(workspace, model, challenger.version)
         found = fresh(workspace, spine, base.to if base else None)
         if found.start is None or found.end is None or found.rows < declared.monitor.too_few:
             return _waits(challenger, champion, found, declared.monitor.too_few)
         on, moment = (found.start, found.end), found.end
     decision = deploy.promote(workspace, challenger.subject, on=on, decided_by=BY)
+    if decision.approved:
+        with Store(workspace).transaction("retrain judge") as tx:
+            mark(tx, base)
     if decision.approved and champion is not None:
         monitor.close(workspace, model, champion.version, because=f"{challenger.subject} took over")
     return _judgement(decision, challenger, moment)
 
 
 def fresh(workspace: Workspace, spine: Spine, learnt_to: datetime | None) -> Fresh:
-    """Return the labelled spine times after a moment, as far as nearly all their targets are known by now."""
+    """Return the first spine times after a moment, in one stretch, of each of which nearly all targets are known."""
     now = clock.now()
     with local.session(workspace) as session:
         if spine.time is None or spine.table not in data.tables(workspace, session, as_of=now):
@@ -94,17 +98,16 @@ def fresh(workspace: Workspace, spine: Spine, learnt_to: datetime | None) -> Fre
 
 
 def _fresh(rows: Sequence[dict[str, Any]]) -> Fresh:
-    """Return the longest beginning of the times of whose rows enough are known."""
-    total = known = kept = 0
-    last = -1
-    for place, row in enumerate(rows):
-        total, known = total + row["n"], known + row["known"]
-        if row["known"] and known >= COVERAGE * total:
-            last, kept = place, known
-    later = [row["moment"] for row in rows[last + 1 :] if row["known"] < row["n"]]
-    if last < 0:
-        return Fresh(None, None, 0, later[0] if later else None)
-    return Fresh(rows[0]["moment"], rows[last]["moment"], kept, later[0] if later else None)
+    """Return the first stretch of times of each of which enough is known: one with few labels spoils it whole."""
+    covered = [row["known"] > 0 and row["known"] >= COVERAGE * row["n"] for row in rows]
+    first = covered.index(True) if True in covered else len(rows)
+    stretch = list(takewhile(lambda place: covered[place], range(first, len(rows))))
+    later = [row["moment"] for row in rows[first + len(stretch) :] if row["known"] < row["n"]]
+    if not stretch:
+        waits = [row["moment"] for row in rows if row["known"] < row["n"]]
+        return Fresh(None, None, 0, waits[0] if waits else None)
+    known = sum(rows[place]["known"] for place in stretch)
+    return Fresh(rows[first]["moment"], rows[stretch[-1]]["moment"], known, later[0] if later else None)
 
 
 def _challenger(workspace: Workspace, model: str) -> ModelVersion:

@@ -10,10 +10,10 @@ from mlcycle.declare import load
 from mlcycle.engines import local
 from mlcycle.retrain import records
 from mlcycle.retrain.model import TakenBatch
-from mlcycle.store import Store
+from mlcycle.store import Store, Transaction
 from mlcycle.workspace import Workspace
 
-__all__ = ["Learnt", "learnt", "untrained"]
+__all__ = ["Learnt", "learnt", "mark", "untrained"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,13 @@ def learnt(workspace: Workspace, model: str, version: int) -> Learnt | None:
 
 
 def untrained(workspace: Workspace, champion: Learnt | None) -> list[TakenBatch]:
-    """Return the admitted batches that no model was trained on, the champion's own included, oldest first."""
+    """Return the admitted batches that no champion was trained on, oldest first."""
     store = Store(workspace)
     known = set(records.learnt_batches(store, champion.versions, champion.to)) if champion else set()
     return [batch for batch in records.untrained(store) if batch.batch_id not in known]
+
+
+def mark(tx: Transaction, champion: Learnt | None) -> None:
+    """Mark the batches that a champion has learnt from."""
+    if champion is not None:
+        records.mark_trained(tx, champion.versions, champion.to)

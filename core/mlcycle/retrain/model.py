@@ -36,7 +36,7 @@ class TakenBatch:
     state: str
     """`arrived` (not checked), `admitted` or `refused`."""
     trained: bool
-    """Whether a model has learnt from it."""
+    """Whether a champion has learnt from it."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,8 @@ class Trigger:
     run_id: str | None
     """The challenger's run, once there is one."""
     ts: datetime
+    pid: int | None = None
+    """The process that retrains for it, while it runs."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ class RetrainReport:
     champion: int
     """The version whose recipe was used."""
     batches: int
-    """Batches that count as trained from now on."""
+    """Batches it learnt from that no champion has; they count as trained once it is approved."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,7 @@ class Status:
     triggers: tuple[Trigger, ...]
     """Newest first."""
     untrained: tuple[TakenBatch, ...]
-    """Admitted batches no model has learnt from, oldest first."""
+    """Admitted batches no champion has learnt from, oldest first."""
     champion: int | None
     challenger: int | None
     waits_for: datetime | None

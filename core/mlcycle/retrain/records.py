@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 TAKEN = "batch_id::VARCHAR AS batch_id, source, path, rows, malformed, set_aside, state, trained"
-TRIGGER = "trigger_id::VARCHAR AS trigger_id, reason, evidence::VARCHAR AS evidence, state, run_id::VARCHAR AS run_id, ts"
+TRIGGER = "trigger_id::VARCHAR AS trigger_id, reason, evidence::VARCHAR AS evidence, state, run_id::VARCHAR AS run_id, ts, pid"
 # A batch holds what happened since the one before it. It was learnt from if the training set saw the
 # dataset version it made, and has rows about a later moment than the end of the batch before.
 LEARNT = """
@@ -122,13 +122,14 @@ def training_set_of(store: Store, model: str, version: int) -> dict[str, Any] | 
     return {**rows[0], "dataset_versions": json.loads(rows[0]["dataset_versions"])} if rows else None
 
 
-def triggers(store: Store, states: Sequence[str] = ()) -> list[Trigger]:
+def triggers(reader: Store | Transaction, states: Sequence[str] = ()) -> list[Trigger]:
     """Return triggers, the newest first."""
-    rows = store.read(
+    sql = (
         f"SELECT {TRIGGER} FROM retrain_trigger WHERE len($states::VARCHAR[]) = 0 OR list_contains($states::VARCHAR[], state) "
-        "ORDER BY ts DESC, trigger_id DESC",
-        {"states": list(states)},
+        "ORDER BY ts DESC, trigger_id DESC"
     )
+    params = {"states": list(states)}
+    rows = reader.read(sql, params) if isinstance(reader, Store) else reader.rows(sql, params)
     return [_trigger(row) for row in rows]
 
 
@@ -144,17 +145,37 @@ def insert_trigger(tx: Transaction, trigger: Trigger) -> None:
                 "state": trigger.state,
                 "run_id": trigger.run_id,
                 "ts": trigger.ts,
+                "pid": trigger.pid,
             }
         ],
     )
 
 
-def set_trigger(tx: Transaction, trigger_id: str, state: str, run_id: str | None = None) -> None:
-    """Change a trigger's state, and name the run it led to."""
-    tx.execute(
-        "UPDATE retrain_trigger SET state = ?, run_id = coalesce(?::UUID, run_id) WHERE trigger_id = ?::UUID",
-        [state, run_id, trigger_id],
+def set_trigger(
+    tx: Transaction, before: Trigger, state: str, *, run_id: str | None = None, pid: int | None = None
+) -> bool:
+    """Change a trigger's state and whose it is, unless somebody else did since; name the run it led to.
+
+    Parameters
+    ----------
+    before
+        The trigger as it was read.
+    pid
+        The process that retrains for it; None for every state but `running`.
+
+    Returns
+    -------
+    bool
+        Whether it still was as before, and so was changed.
+    """
+    changed = tx.rows(
+        """
+        UPDATE retrain_trigger SET state = ?, run_id = coalesce(?::UUID, run_id), pid = ?
+        WHERE trigger_id = ?::UUID AND state = ? AND pid IS NOT DISTINCT FROM ?::BIGINT RETURNING trigger_id::VARCHAR AS trigger_id
+        """,
+        [state, run_id, pid, before.trigger_id, before.state, before.pid],
     )
+    return bool(changed)
 
 
 def _trigger(row: Mapping[str, Any]) -> Trigger:

@@ -11,9 +11,10 @@ from mlcycle.errors import NotMet
 from mlcycle.experiments import RunResult
 from mlcycle.models import ModelVersion
 from mlcycle.retrain import records, trigger
+from mlcycle.retrain.claim import claim, give_back
 from mlcycle.retrain.learnt import Learnt, learnt
 from mlcycle.retrain.model import RetrainReport, Trigger
-from mlcycle.store import Store
+from mlcycle.store import Store, Transaction
 from mlcycle.workspace import Workspace
 
 __all__ = ["CHALLENGER", "run"]
@@ -45,20 +46,21 @@ def run(workspace: Workspace, *, trigger_id: str | None = None) -> RetrainReport
     ------
     NotMet
         If there is no champion whose recipe could be used.
+    UsageError
+        If another process is retraining.
     """
     declared, store = load(workspace), Store(workspace)
     champion = models.champion(workspace)
     if champion is None:
         raise NotMet("there is no champion to retrain", hint="mlcycle models promote")
     timeless = declared.require_features().spine.time is None
-    asked = _asked(workspace, store, trigger_id)
-    _set_all(store, asked, "running")
+    asked = _claim(workspace, trigger_id)
     try:
         weight = 1.0 if timeless else declared.require_training().weight_newest
         made = _train(workspace, champion, timeless=timeless, weight=weight)
     except BaseException:
         # Whatever stopped it, an interrupt too: the triggers wait for the next try.
-        _set_all(store, asked, "open")
+        give_back(workspace, asked)
         raise
     batches = _settle(workspace, asked, made)
     result = made.result
@@ -79,21 +81,17 @@ def run(workspace: Workspace, *, trigger_id: str | None = None) -> RetrainReport
     )
 
 
-def _asked(workspace: Workspace, store: Store, trigger_id: str | None) -> list[Trigger]:
-    # A trigger left running belongs to a process that was killed.
-    waiting = records.triggers(store, ["open", "running"])
-    if trigger_id is not None:
-        return [trigger.named(waiting, trigger_id)]
-    if not waiting:
-        waiting = [trigger.propose(workspace) or trigger.by_hand(workspace)]
-    # What broke a limit comes before what is merely new.
-    return sorted(waiting, key=lambda one: (not one.evidence.get("alerts"), -one.ts.timestamp()))
+def _claim(workspace: Workspace, trigger_id: str | None) -> list[Trigger]:
+    def choose(tx: Transaction, waiting: Sequence[Trigger]) -> list[Trigger]:
+        if trigger_id is not None:
+            return [trigger.named(waiting, trigger_id)]
+        # What broke a limit comes before what is merely new.
+        first = sorted(waiting, key=lambda one: (not one.evidence.get("alerts"), -one.ts.timestamp()))
+        return first or [trigger.by_hand(tx)]
 
-
-def _set_all(store: Store, triggers: Sequence[Trigger], state: str) -> None:
-    with store.transaction("retrain run") as tx:
-        for one in triggers:
-            records.set_trigger(tx, one.trigger_id, state)
+    if trigger_id is None and not records.triggers(Store(workspace), ["open", "running"]):
+        trigger.propose(workspace)
+    return claim(workspace, choose)
 
 
 def _train(workspace: Workspace, champion: ModelVersion, *, timeless: bool, weight: float) -> _Made:
@@ -114,22 +112,22 @@ def _train(workspace: Workspace, champion: ModelVersion, *, timeless: bool, weig
 
 
 def _settle(workspace: Workspace, asked: Sequence[Trigger], made: _Made) -> int:
-    """Mark the batches learnt from, and close what was answered; returns how many batches."""
-    store = Store(workspace)
-    with store.transaction("retrain run") as tx:
-        batches = 0
+    """Close the triggers that were answered; returns of how many batches it learnt what no champion knows."""
+    with Store(workspace).transaction("retrain run") as tx:
+        # They are marked as trained when the challenger is approved: refused, its data asks again.
+        learnt_now: set[str] = set()
         if made.learnt is not None:
-            batches = records.mark_trained(tx, made.learnt.versions, made.learnt.to)
-        left = {batch.batch_id for batch in records.untrained(tx)}
+            learnt_now = set(records.learnt_batches(tx, made.learnt.versions, made.learnt.to))
+        left = {batch.batch_id for batch in records.untrained(tx)} - learnt_now
         for one in asked:
             new = {str(batch["batch_id"]) for batch in one.evidence.get("batches", ())}
             # New data whose labels are not known yet still asks to be learnt from.
             waits = bool(new & left) and not one.evidence.get("alerts")
             records.set_trigger(
-                tx, one.trigger_id, "open" if waits else "done", None if waits else made.result.run_id
+                tx, one, "open" if waits else "done", run_id=None if waits else made.result.run_id
             )
         tx.audit(
             made.version.subject,
             after={"run_id": made.result.run_id, "triggers": [one.trigger_id for one in asked]},
         )
-    return batches
+    return len(learnt_now)

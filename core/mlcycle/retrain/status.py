@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mlcycle.declare import load
 from mlcycle.retrain import records
+from mlcycle.retrain.claim import is_alive
 from mlcycle.retrain.judge import Fresh, fresh
 from mlcycle.retrain.learnt import learnt, untrained
 from mlcycle.retrain.model import Status
@@ -39,7 +40,8 @@ def status(workspace: Workspace) -> Status:
         next=_next(
             challenger=challenger is not None and not judged,
             newer=newer,
-            asked=any(one.state in ("open", "running") for one in triggers),
+            asked=any(one.state in ("open", "running") for one in triggers)
+            and not any(map(is_alive, triggers)),
             champion=champion is not None,
         ),
     )

@@ -94,11 +94,10 @@ def _window(
     number = "no number" if row["value"] is None else f"{row['value']:.4g}"
     says = f"{row['verdict']}: {number}, limit {row['limit']:g} (n = {row['n']:,}), by {row['model']}:{row['version']}"
     steps = []
+    place = tuple(row[name] for name in ("deployment", "model", "version", "start", "end"))
     for alert in alerts:
-        if (alert["deployment"], alert["window_start"], alert["window_end"]) == (
-            row["deployment"],
-            row["start"],
-            row["end"],
+        if place == tuple(
+            alert[name] for name in ("deployment", "model", "version", "window_start", "window_end")
         ):
             asked = tuple(_trigger(one) for one in triggers if alert["alert_id"] in one["alert_ids"])
             steps.append(

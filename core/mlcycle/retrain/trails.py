@@ -70,7 +70,8 @@ def alerts_of(store: Store, requirement_id: str) -> list[dict[str, Any]]:
     """Return the alerts a requirement raised."""
     return store.read(
         """
-        SELECT alert_id, deployment, metric, window_start, window_end, severity, value, "limit", state, opened_at
+        SELECT alert_id, deployment, model, version, metric, window_start, window_end,
+            severity, value, "limit", state, opened_at
         FROM alerts WHERE kind = 'requirement' AND subject = ? ORDER BY opened_at, alert_id
         """,
         [requirement_id],

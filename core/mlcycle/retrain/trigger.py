@@ -12,9 +12,10 @@ from mlcycle.errors import NotFoundError, UsageError
 from mlcycle.ids import new_id
 from mlcycle.monitor import Alert
 from mlcycle.retrain import records
-from mlcycle.retrain.learnt import learnt, untrained
+from mlcycle.retrain.claim import release_abandoned
+from mlcycle.retrain.learnt import learnt, mark, untrained
 from mlcycle.retrain.model import TakenBatch, Trigger
-from mlcycle.store import Store
+from mlcycle.store import Store, Transaction
 from mlcycle.workspace import Workspace
 
 __all__ = ["by_hand", "named", "propose", "reject"]
@@ -25,10 +26,11 @@ BATCH = ("batch_id", "source", "path", "rows")
 
 
 def propose(workspace: Workspace) -> Trigger | None:
-    """Open a trigger for what speaks for retraining now and was in no trigger before.
+    """Open a trigger for what speaks for retraining now and was neither asked, turned down nor answered before.
 
     Evidence are the open alerts about the champion, of the kinds that `retrain_on` in monitor.yaml names, and
-    batches it has not learnt from. While a challenger waits to be judged, alerts about the champion are no news.
+    batches it has not learnt from. While a challenger waits to be judged, alerts about the champion are no news,
+    nor are the batches the challenger has learnt from; once it is refused, all of them ask again.
 
     Returns
     -------
@@ -41,17 +43,21 @@ def propose(workspace: Workspace) -> Trigger | None:
     if champion is None:
         return None
     asked = declared.monitor.retrain_on
+    challenger = _waiting_challenger(store, model, champion)
     alerts: list[Alert] = []
-    if not _challenger_waits(store, model, champion):
+    if challenger is None:
         standing = monitor.alerts(workspace, state="open", version=(model, champion))
         alerts = [alert for alert in standing if alert.kind in asked]
     base = learnt(workspace, model, champion)
     batches = untrained(workspace, base) if UNTRAINED in asked else []
+    if challenger is not None:
+        still = {batch.batch_id for batch in untrained(workspace, learnt(workspace, model, challenger))}
+        batches = [batch for batch in batches if batch.batch_id in still]
     with store.transaction("retrain propose") as tx:
-        if base is not None:
-            records.mark_trained(tx, base.versions, base.to)
+        mark(tx, base)
+        release_abandoned(tx)
         # Under the lock: two watchers that saw the same drop open one trigger.
-        seen = _seen(records.triggers(store))
+        seen = _seen(records.triggers(tx, ["open", "running", "rejected"]))
         alerts = [alert for alert in alerts if alert.alert_id not in seen]
         batches = [batch for batch in batches if batch.batch_id not in seen]
         if not alerts and not batches:
@@ -62,12 +68,11 @@ def propose(workspace: Workspace) -> Trigger | None:
     return made
 
 
-def by_hand(workspace: Workspace) -> Trigger:
+def by_hand(tx: Transaction) -> Trigger:
     """Open a trigger because somebody wants one."""
     made = Trigger(new_id(), "by hand", {"alerts": [], "batches": []}, "open", None, clock.now())
-    with Store(workspace).transaction("retrain propose") as tx:
-        records.insert_trigger(tx, made)
-        tx.audit(f"trigger {made.trigger_id}", after={"reason": made.reason})
+    records.insert_trigger(tx, made)
+    tx.audit(f"trigger {made.trigger_id}", after={"reason": made.reason})
     return made
 
 
@@ -82,7 +87,7 @@ def reject(workspace: Workspace, trigger_id: str) -> Trigger:
     store = Store(workspace)
     found = named(records.triggers(store, ["open"]), trigger_id)
     with store.transaction("retrain reject") as tx:
-        records.set_trigger(tx, found.trigger_id, "rejected")
+        records.set_trigger(tx, found, "rejected")
         tx.audit(f"trigger {found.trigger_id}", before=found.state, after="rejected")
     return named(records.triggers(store), found.trigger_id)
 
@@ -106,9 +111,10 @@ def named(triggers: Sequence[Trigger], text: str) -> Trigger:
     return found[0]
 
 
-def _challenger_waits(store: Store, model: str, champion: int) -> bool:
+def _waiting_challenger(store: Store, model: str, champion: int) -> int | None:
     challenger = records.alias_version(store, model, "challenger")
-    return challenger is not None and challenger > champion and not records.judged(store, model, challenger)
+    waits = challenger is not None and challenger > champion and not records.judged(store, model, challenger)
+    return challenger if waits else None
 
 
 def _seen(triggers: Sequence[Trigger]) -> set[str]:

@@ -37,7 +37,8 @@ class _Memory:
 
     signatures: dict[str, object] = field(default_factory=dict)
     contents: dict[str, str] = field(default_factory=dict)
-    waiting: set[str] = field(default_factory=set)
+    waiting: dict[str, str] = field(default_factory=dict)
+    """What each drop waits for, as it was said."""
     unchecked: dict[str, Taken] = field(default_factory=dict)
     """Drops that were ingested while the checks could not run."""
 
@@ -128,7 +129,8 @@ def _look(workspace: Workspace, memory: _Memory, settle_s: float) -> list[Taken]
     ready: list[Drop] = []
     now = time.time()
     present = inbox.drops(workspace.inbox)
-    memory.waiting &= {drop.name for drop in present} | memory.unchecked.keys()
+    still_there = {drop.name for drop in present} | memory.unchecked.keys()
+    memory.waiting = {name: why for name, why in memory.waiting.items() if name in still_there}
     for drop in present:
         if memory.signatures.get(drop.name) == drop.signature and not drop.problem:
             continue
@@ -139,9 +141,7 @@ def _look(workspace: Workspace, memory: _Memory, settle_s: float) -> list[Taken]
                     Taken(drop.name, "refused", why=drop.problem, hint="copy the data itself into the inbox")
                 )
         elif drop.files and (not inbox.is_still(drop, now, settle_s) or inbox.is_written(drop.files)):
-            if drop.name not in memory.waiting:
-                memory.waiting.add(drop.name)
-                found.append(Taken(drop.name, "waiting", why=f"{drop.name} is still being written"))
+            found += _waits(memory, drop.name, f"{drop.name} is still being written")
         elif drop.files:
             ready.append(drop)
     return found + _take(workspace, memory, ready)
@@ -158,7 +158,7 @@ def _take(workspace: Workspace, memory: _Memory, ready: Sequence[Drop]) -> list[
                 found.append(_ingest(workspace, drop, seen))
         except MlcycleError as error:
             if _passes(error):
-                waiting += _waits(memory, drop.name, error, error.message)
+                waiting += _waits(memory, drop.name, error.message, error.hint)
                 continue
             found.append(Taken(drop.name, "refused", why=error.message, hint=error.hint))
         except OSError as error:
@@ -167,7 +167,7 @@ def _take(workspace: Workspace, memory: _Memory, ready: Sequence[Drop]) -> list[
             )
             content = ""
         # Only what is settled is remembered: taken, known, or the drop's own fault.
-        memory.waiting.discard(drop.name)
+        memory.waiting.pop(drop.name, None)
         memory.signatures[drop.name], memory.contents[drop.name] = drop.signature, content
     if any(taken.batches for taken in found):
         found = _check(workspace, memory, found)
@@ -179,11 +179,11 @@ def _passes(error: MlcycleError) -> bool:
     return isinstance(error, CouldNot) and not isinstance(error, DataError)
 
 
-def _waits(memory: _Memory, name: str, error: MlcycleError, why: str) -> list[Taken]:
-    if name in memory.waiting:
+def _waits(memory: _Memory, name: str, why: str, hint: str = "") -> list[Taken]:
+    if memory.waiting.get(name) == why:
         return []
-    memory.waiting.add(name)
-    return [Taken(name, "waiting", why=why, hint=error.hint)]
+    memory.waiting[name] = why
+    return [Taken(name, "waiting", why=why, hint=hint)]
 
 
 def _ingest(workspace: Workspace, drop: Drop, seen: Collection[str]) -> Taken:
@@ -202,9 +202,10 @@ def _check(workspace: Workspace, memory: _Memory, found: Sequence[Taken]) -> lis
         memory.unchecked = {taken.name: taken for taken in found if taken.outcome == "taken"}
         said = [taken for taken in found if taken.outcome != "taken"]
         for name in memory.unchecked:
-            said += _waits(memory, name, error, f"ingested, but not checked: {error.message}")
+            said += _waits(memory, name, f"ingested, but not checked: {error.message}", error.hint)
         return said
-    memory.waiting -= memory.unchecked.keys()
+    for name in memory.unchecked:
+        memory.waiting.pop(name, None)
     memory.unchecked = {}
     return [_checked(taken, states, why, hint, opened) for taken in found]
 

@@ -1,32 +1,35 @@
 """Doctor: looks at everything the workspace holds, says what is wrong, and mends what can be mended.
 
-Each look is a function that yields findings and changes nothing; mending folds, then ends what was left
-running, then sweeps. What needs a person (a missing part, a damaged file) is only said.
+Each look is a function that yields findings and changes nothing; mending opens the store, ends what was left
+running, folds, then sweeps. What needs a person (a missing part, a damaged file) is only said.
 """
 
 from __future__ import annotations
 
-import contextlib
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlcycle import clock
-from mlcycle.errors import Busy, MlcycleError
+from mlcycle.errors import Busy, CouldNot, MlcycleError, WorkspaceError
 from mlcycle.hashing import sha256_bytes, sha256_file
-from mlcycle.journal.reader import BAD, Segment, is_finished, read_tail, segments
+from mlcycle.journal.reader import BAD, Segment, elsewhere, end, is_finished, read_tail, segments
 from mlcycle.store import orphans
+from mlcycle.store.leftovers import HALF_AFTER_S, UNNAMED_AFTER_S, abandoned, older, unnamed
+from mlcycle.store.lost import loss
 from mlcycle.store.model import Finding, Report
 from mlcycle.store.store import Ask, Store
 
 if TYPE_CHECKING:
+    from mlcycle.store.transaction import Transaction
     from mlcycle.workspace import Workspace
 
 __all__ = ["examine", "mend"]
 
-STALE_AFTER_S = 3600.0
-"""Age at which a file in `tmp/` can be nobody's work in hand."""
+WAIT_S = 10.0
+SERVER = "mlcycle.serving"
+"""What the command line of a model server names."""
 ORDER = {"damaged": 0, "mend": 1, "note": 2}
 
 
@@ -43,18 +46,15 @@ def examine(workspace: Workspace) -> Report:
     Busy
         If another process holds the store for long.
     """
-    findings = list(_files(workspace))
-    store = Store(workspace)
-    try:
-        if workspace.database.exists():
-            findings += _rows(store)
-    except Busy:
-        raise
-    except MlcycleError as error:
-        digits = sha256_file(workspace.database)[:8]
+    findings, closed = list(_files(workspace)), list(_closed(workspace))
+    findings += closed
+    lost = loss(workspace)
+    if lost is not None:
         findings.append(
-            Finding("damaged", f"{error.message} ({digits})", _where(workspace, workspace.database))
+            Finding("damaged", f"{lost.message}; {lost.hint}", _where(workspace, workspace.database))
         )
+    elif workspace.database.exists() and not closed:
+        findings += _store(workspace)
     findings.sort(key=lambda finding: ORDER[finding.level])
     return Report(tuple(findings))
 
@@ -62,68 +62,157 @@ def examine(workspace: Workspace) -> Report:
 def mend(workspace: Workspace) -> Report:
     """Put right what can be, then look again.
 
+    Segments of another machine that have been silent for ten minutes are ended, and contents that no row
+    has named for an hour are deleted.
+
     Returns
     -------
     Report
         What remains, and in `mended` what was put right.
     """
-    before = [finding for finding in examine(workspace).findings if finding.level == "mend"]
-    if before:
-        store = Store(workspace)
-        with store.looking() as ask:
-            running, deserted = _running(workspace, ask), _deserted(ask)
-        now = clock.wall()
-        ends = [
-            {"kind": "end", "run_id": row["run_id"], "status": "killed", "ended_at": now} for row in running
-        ]
-        store.append("run", ends)
-        with store.transaction("mend") as change:  # opening replays or removes a log, and folds
-            for row in deserted:
-                change.execute(
-                    "UPDATE deployment SET state = 'stopped', why = 'its process is gone', pid = NULL, "
-                    "since = ?, rev = rev + 1 WHERE deployment = ?",
-                    [clock.now(), row["deployment"]],
-                )
-                change.audit(row["deployment"], before=row, after={"state": "stopped"})
-        for path in _stale(workspace):
-            path.unlink(missing_ok=True)
+    before = list(examine(workspace).findings)
+    if not before or loss(workspace) is not None or not _can_be_opened(workspace):
+        return Report(tuple(before))
+    # What could not be looked at before the log or the schema was put right.
+    before += [finding for finding in examine(workspace).findings if finding not in before]
+    _put_right(workspace)
     after = examine(workspace)
     left = {(finding.what, finding.where) for finding in after.findings}
     mended = [finding for finding in before if (finding.what, finding.where) not in left]
     return Report(after.findings, tuple(mended))
 
 
+def _can_be_opened(workspace: Workspace) -> bool:
+    if any(_closed(workspace)):
+        return False
+    try:
+        Store.create(workspace)
+    except Busy:
+        raise
+    except WorkspaceError:  # examine has said it
+        return False
+    return True
+
+
+def _put_right(workspace: Workspace) -> None:
+    store = Store(workspace)
+    for segment in segments(workspace.journal):
+        if elsewhere(segment) and older(segment.path, HALF_AFTER_S):
+            end(segment)
+    with store.looking() as ask:
+        running, deserted = _running(workspace, ask), _deserted(workspace, ask)
+    now = clock.wall()
+    store.append(
+        "run",
+        [{"kind": "end", "run_id": row["run_id"], "status": "killed", "ended_at": now} for row in running],
+    )
+    with store.transaction("mend") as change:  # folds
+        for row in deserted:
+            change.execute(
+                "UPDATE deployment SET state = 'stopped', why = 'its process is gone', pid = NULL, "
+                "since = ?, rev = rev + 1 WHERE deployment = ?",
+                [clock.now(), row["deployment"]],
+            )
+            change.audit(row["deployment"], before=row, after={"state": "stopped"})
+        _sweep(workspace, change)
+
+
+def _sweep(workspace: Workspace, change: Transaction) -> None:
+    """Delete what nobody uses; the store is held alone, so that no row can name a file meanwhile."""
+    for path in abandoned(workspace):
+        path.unlink(missing_ok=True)
+    if any(read_tail(segment, 0, 1) is None for segment in segments(workspace.journal)):
+        return  # records that cannot be read here may name a file
+    named = [row["sha256"] for row in change.rows(orphans.CONTENTS)]
+    for path in unnamed(workspace, named, change.rows):
+        if older(path, UNNAMED_AFTER_S):
+            path.unlink(missing_ok=True)
+
+
 def _files(workspace: Workspace) -> Iterator[Finding]:
-    log = workspace.database.with_name(workspace.database.name + ".wal")
-    if log.exists():
-        what = f"a killed process left a log behind, to be replayed: {sha256_file(log)[:8]}"
-        yield Finding("mend", what, _where(workspace, log))
-    for path in _stale(workspace):
-        what = f"a file that nobody finished writing: {sha256_file(path)[:8]}"
-        yield Finding("mend", what, _where(workspace, path))
+    if workspace.database.exists():
+        yield from _log(workspace)
+    for path in abandoned(workspace):
+        if digits := _digits(path):
+            yield Finding("mend", f"a file that nobody finished writing: {digits}", _where(workspace, path))
     for folder, what in ((workspace.journal / BAD, "bad lines"), (workspace.home / "recovery", "a log")):
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            digits = sha256_file(path)[:8]
-            yield Finding("note", f"{what} {digits} set aside", _where(workspace, path))
+            if digits := _digits(path):
+                yield Finding("note", f"{what} {digits} set aside", _where(workspace, path))
+
+
+def _log(workspace: Workspace) -> list[Finding]:
+    from mlcycle.store.connection import shared
+
+    log = workspace.database.with_name(workspace.database.name + ".wal")
+    # Beside a transaction there is a log too: one that is there while nobody can change anything was left.
+    with shared(workspace, WAIT_S):
+        digits = _digits(log)
+    what = f"a killed process left a log behind, to be replayed: {digits}"
+    return [Finding("mend", what, _where(workspace, log))] if digits else []
+
+
+def _closed(workspace: Workspace) -> Iterator[Finding]:
+    """Say what of the journal this user cannot read; nothing else can be said of the rows then."""
+    try:
+        there = segments(workspace.journal)
+    except CouldNot as error:
+        yield Finding("damaged", error.message, _where(workspace, workspace.journal))
+        return
+    for segment in there:
+        try:
+            read_tail(segment, 0, 1)
+        except CouldNot as error:
+            yield Finding("damaged", error.message, _where(workspace, segment.path))
+
+
+def _store(workspace: Workspace) -> list[Finding]:
+    from mlcycle.store.connection import DamagedWal
+    from mlcycle.store.migrate import Outdated
+
+    found: list[Finding] = []
+    try:
+        found.extend(_rows(Store(workspace)))
+    except Busy:
+        raise
+    except MlcycleError as error:
+        where = _where(workspace, workspace.database)
+        if isinstance(error.__cause__, DamagedWal):
+            what = "the log cannot be replayed; nothing acknowledged is in it alone, and it will be set aside"
+            found.append(Finding("mend", what, f"{where}.wal"))
+        elif isinstance(error.__cause__, Outdated):
+            what = (
+                "the store was made by an older mlcycle; it will be copied to backup/ and brought up to date"
+            )
+            found.append(Finding("mend", what, where))
+        else:
+            digits = sha256_file(workspace.database)[:8]
+            found.append(Finding("damaged", f"{error.message} ({digits})", where))
+    return found
 
 
 def _rows(store: Store) -> Iterator[Finding]:
+    workspace = store.workspace
     with store.looking() as ask:
         contents = ask(orphans.CONTENTS)
-        found = [*_journal(store.workspace, ask), *_blocks(ask)]
-        for row in _running(store.workspace, ask):
+        found = [*_journal(workspace, ask), *_blocks(ask)]
+        for row in _running(workspace, ask):
             what = f"run {row['name']} is marked running, but its process is gone"
             found.append(Finding("mend", what, row["run_id"]))
-        for row in _deserted(ask):
+        for row in _deserted(workspace, ask):
             what = (
                 f"deployment {row['deployment']} is marked {row['state']}, but process {row['pid']} is gone"
             )
             found.append(Finding("mend", what, row["deployment"]))
         for query in orphans.QUERIES:
             found += [Finding("damaged", query.what.format(**row), row["name"]) for row in ask(query.sql)]
+        if not any(finding.level == "damaged" for finding in found):
+            for path in unnamed(workspace, [row["sha256"] for row in contents], ask):
+                what = f"no row names file {path.name[:8]}: --mend deletes it an hour after it was written"
+                found.append(Finding("note", what, _where(workspace, path)))
     yield from found
     # Reading every file again takes its time: nobody should have to wait for the store meanwhile.
-    yield from _contents(store.workspace, contents)
+    yield from _contents(workspace, contents)
 
 
 def _journal(workspace: Workspace, ask: Ask) -> Iterator[Finding]:
@@ -137,6 +226,9 @@ def _journal(workspace: Workspace, ask: Ask) -> Iterator[Finding]:
         if tail is None:
             yield Finding("note", "a segment written by a newer mlcycle, not read", where)
             continue
+        if machine := elsewhere(segment):
+            what = f"its writer is on {machine}, so it may live; --mend ends it after 10 silent minutes"
+            yield Finding("note", what, where)
         if tail.torn and is_finished(segment):
             digits = sha256_bytes(tail.torn)[:8]
             yield Finding("mend", f"a line torn by a killed writer: {digits}", where)
@@ -177,23 +269,40 @@ def _running(workspace: Workspace, ask: Ask) -> list[dict[str, Any]]:
     return [row for row in open_runs if not alive & {_writer(name) for name in row["segments"]}]
 
 
-def _deserted(ask: Ask) -> list[dict[str, Any]]:
-    import psutil
-
+def _deserted(workspace: Workspace, ask: Ask) -> list[dict[str, Any]]:
     rows = ask(
         "SELECT deployment, state, pid FROM deployment WHERE state IN ('starting', 'running') AND pid IS NOT NULL"
     )
-    return [row for row in rows if not psutil.pid_exists(row["pid"])]
+    return [row for row in rows if not _serves(workspace, row["deployment"], row["pid"])]
 
 
-def _stale(workspace: Workspace) -> Iterable[Path]:
-    oldest = time.time() - STALE_AFTER_S
-    found = []
-    for path in workspace.tmp.rglob("*") if workspace.tmp.is_dir() else ():
-        with contextlib.suppress(FileNotFoundError):
-            if path.is_file() and path.stat().st_mtime < oldest:
-                found.append(path)
-    return sorted(found)
+def _serves(workspace: Workspace, deployment: str, pid: int) -> bool:
+    """Whether a process is that deployment's server; its id may have been given to another since."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        words = process.cmdline()
+    except psutil.AccessDenied:
+        return True  # somebody else's: that it is gone cannot be said
+    except psutil.Error:
+        return False
+    pairs = list(pairwise(words))
+    return (
+        SERVER in words
+        and ("--deployment", deployment) in pairs
+        and ("--journal", str(workspace.journal)) in pairs
+    )
+
+
+def _digits(path: Path) -> str:
+    """Return the first digits of a file's hash; empty if it has gone meanwhile."""
+    try:
+        return sha256_file(path)[:8]
+    except FileNotFoundError:
+        return ""
 
 
 def _writer(name: str) -> str:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from mlcycle.workspace import Workspace
 
-__all__ = ["STEP", "Hook", "fold", "pending", "remember"]
+__all__ = ["STEP", "Hook", "backlog", "fold", "pending", "remember"]
 
 STEP = 32 << 20
 """Most bytes of journal taken while others wait."""
@@ -38,9 +38,14 @@ _known: dict[str, dict[str, int]] = {}
 
 def pending(workspace: Workspace) -> bool:
     """Whether the journal may hold what this process has not seen folded. Opens nothing."""
+    return backlog(workspace) > 0
+
+
+def backlog(workspace: Workspace) -> int:
+    """Return the most bytes that the journal may hold unfolded, as far as this process knows."""
     known = _known.get(str(workspace.home), {})
-    return any(
-        segment.size > known.get(segment.name, 0)
+    return sum(
+        max(0, segment.size - known.get(segment.name, 0))
         for segment in segments(workspace.journal)
         if segment.stream in STREAMS
     )

@@ -15,6 +15,7 @@ from mlcycle import clock
 from mlcycle.errors import WorkspaceError
 from mlcycle.ids import new_id
 from mlcycle.store.connection import DamagedWal, close, connect
+from mlcycle.store.lost import MADE, loss
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,9 +107,12 @@ def open_for_writing(
     Raises
     ------
     WorkspaceError
-        If the store is newer than this program, or damaged.
+        If the store is newer than this program, damaged, or gone while its files are there.
     """
     known = known or migrations()
+    lost = loss(workspace)
+    if lost is not None:
+        raise lost
     for folder in FOLDERS:
         (workspace.home / folder).mkdir(exist_ok=True)
     if not workspace.database.exists():
@@ -132,7 +136,7 @@ def open_for_writing(
 
 def _create(workspace: Workspace, known: tuple[Migration, ...]) -> None:
     # Made under another name: a file that a killed process left half made would never open again.
-    path = workspace.tmp / f"new-{os.getpid()}.duckdb"
+    path = workspace.tmp / f"new-pid{os.getpid()}.duckdb"
     path.unlink(missing_ok=True)
     connection = connect(path, read_only=False)
     try:
@@ -144,7 +148,7 @@ def _create(workspace: Workspace, known: tuple[Migration, ...]) -> None:
     finally:
         close(connection)
     path.replace(workspace.database)
-    ignore = workspace.home / ".gitignore"
+    ignore = workspace.home / MADE
     if not ignore.exists():
         ignore.write_text("*\n")
 

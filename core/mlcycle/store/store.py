@@ -113,10 +113,18 @@ class Store:
 
     @contextmanager
     def looking(self) -> Iterator[Ask]:
-        """Ask several things of one state, the journal's tail included, and fold nothing: for doctor."""
+        """Ask several things of one state, the journal's tail included, and change nothing: for doctor.
+
+        Raises
+        ------
+        WorkspaceError
+            If the store cannot be read as it is; the cause is `DamagedWal` or `Outdated` where opening it
+            for a change would put that right.
+        """
         from mlcycle.store.connection import fetch, honest
 
-        with self._reading(fold_first=False) as connection:
+        with self._opened(READ_WAIT_S, as_it_is=True) as connection:
+            self._lay_tail(connection)
 
             def ask(sql: str) -> list[dict[str, Any]]:
                 with honest(self.workspace.database):
@@ -141,8 +149,11 @@ class Store:
             If the change cannot be written. Where only the last step failed, the checkpoint, the change may
             still be there at the next opening: look before doing it again.
         """
-        from mlcycle.store.fold import fold
+        from mlcycle.store.fold import STEP, backlog, fold
 
+        if backlog(self.workspace) > STEP:
+            # Others get their turn between the steps; only what has come since is folded with them waiting.
+            self.fold(CHANGE_WAIT_S)
         with self._writing(CHANGE_WAIT_S) as connection:
             while fold(connection, self.workspace).left:
                 pass
@@ -254,10 +265,10 @@ class Store:
                 close(connection)
 
     @contextmanager
-    def _reading(self, *, fold_first: bool = True, alone: bool = False) -> Iterator[DuckDBPyConnection]:
+    def _reading(self, *, alone: bool = False) -> Iterator[DuckDBPyConnection]:
         from mlcycle.store.fold import pending
 
-        if fold_first and (not os.access(self.workspace.database, os.F_OK) or pending(self.workspace)):
+        if not os.access(self.workspace.database, os.F_OK) or pending(self.workspace):
             # A full disk stops the fold, not the look: the tail is read instead.
             with contextlib.suppress(CouldNot):
                 self.fold()
@@ -266,10 +277,12 @@ class Store:
             yield connection
 
     @contextmanager
-    def _opened(self, timeout_s: float, *, alone: bool = False) -> Iterator[DuckDBPyConnection]:
+    def _opened(
+        self, timeout_s: float, *, alone: bool = False, as_it_is: bool = False
+    ) -> Iterator[DuckDBPyConnection]:
         from mlcycle.store.connection import close, honest, shared
 
-        for again in (True, False):
+        for again in (False,) if as_it_is else (True, False):
             with shared(self.workspace, timeout_s), honest(self.workspace.database):
                 connection = self._connect_to_read(again=again, alone=alone)
                 if connection is not None:
@@ -284,6 +297,7 @@ class Store:
 
     def _connect_to_read(self, *, again: bool, alone: bool) -> DuckDBPyConnection | None:
         from mlcycle.store.connection import DamagedWal, close, connect, readable, writable
+        from mlcycle.store.lost import loss
         from mlcycle.store.migrate import Outdated, check, lay_temporary_views, migrations
 
         path = self.workspace.database
@@ -292,7 +306,9 @@ class Store:
         if not path.exists():
             if again and writable(self.workspace):
                 return None
-            raise WorkspaceError(f"{self.workspace.root} has no store", hint="mlcycle init")
+            raise loss(self.workspace) or WorkspaceError(
+                f"{self.workspace.root} has no store", hint="mlcycle init"
+            )
         try:
             connection = connect(path, read_only=True, alone=alone)
         except DamagedWal as error:

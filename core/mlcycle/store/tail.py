@@ -138,7 +138,7 @@ def scratch(lines: Sequence[bytes], folder: Path) -> Iterator[Path]:
 
 
 def _written(lines: Sequence[bytes], folder: Path | None) -> Path:
-    handle, name = tempfile.mkstemp(prefix="lines-", suffix=".jsonl", dir=folder)
+    handle, name = tempfile.mkstemp(prefix=f"lines-pid{os.getpid()}-", suffix=".jsonl", dir=folder)
     try:
         with os.fdopen(handle, "wb") as file:
             file.writelines(lines)

@@ -26,8 +26,9 @@ CREATE VIEW images AS SELECT model, version, tag, digest, bytes, built_at FROM i
 -- features is a VARIANT: write features.age::DOUBLE. Without the cast a lone features.age is fine, but sums and means of it are rounded.
 CREATE VIEW predictions AS SELECT prediction_id, ts, as_of, deployment, model, version, entity, score, latency_ms, status, features FROM live_prediction;
 CREATE VIEW resources AS SELECT ts, deployment, cpu_pct, rss_mb FROM live_resource_sample;
-CREATE VIEW labels AS SELECT prediction_id, entity, as_of, value, known_at FROM label;
+-- A label that was corrected stays in the table; what counts is the one known last.
+CREATE VIEW labels AS SELECT prediction_id, arg_max(entity, known_at) AS entity, arg_max(as_of, known_at) AS as_of, arg_max(value, known_at) AS value, max(known_at) AS known_at FROM label GROUP BY prediction_id;
 CREATE VIEW windows AS SELECT deployment, metric, subject, starts AS start, ends AS "end", n, value, "limit", verdict, requirement_id, requirement_version, model, version FROM window_metric;
-CREATE VIEW alerts AS SELECT alert_id, deployment, metric, subject, window_start, severity, state, kind, window_end, value, "limit", opened_at FROM alert;
+CREATE VIEW alerts AS SELECT alert_id, deployment, metric, subject, window_start, severity, state, kind, window_end, value, "limit", opened_at, model, version FROM alert;
 CREATE VIEW triggers AS SELECT trigger_id, reason, evidence, state, ts, run_id FROM retrain_trigger;
 CREATE VIEW audit AS SELECT ts, actor, action, object, before, after FROM audit_log;

@@ -322,6 +322,7 @@ LINE = st.one_of(
 @settings(max_examples=25, deadline=None)
 @given(lines=st.lists(LINE, min_size=1, max_size=12), end=st.sampled_from(["\n", "\r\n"]))
 def test_no_json_line_is_ever_lost(lines: list[tuple[str, bool | None]], end: str) -> None:
+    from mlcycle.data.deliveries import Place
     from mlcycle.data.ingest import _File, _load
     from mlcycle.data.readers import Delivery
     from mlcycle.declare.model import Source
@@ -335,7 +336,7 @@ def test_no_json_line_is_ever_lost(lines: list[tuple[str, bool | None]], end: st
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x.jsonl"
         path.write_bytes(end.join(text for text, _ in lines).encode())
-        file = _File("x", path, sha256_file(path), path.stat().st_size, path.stat().st_mtime_ns)
+        file = _File(Place("x", path), sha256_file(path), path.stat().st_size, path.stat().st_mtime_ns)
         with session(reads=[path]) as engine:
             delivery = Delivery(path, path, "x", source, "found", Path(folder))
             if not good:

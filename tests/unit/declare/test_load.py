@@ -164,6 +164,7 @@ MISTAKES = [
     (VIEWS, "over: 7d", "over: 7d, until: 7d", "nothing lies between over 7d and until 7d"),
     (VIEWS, "amount: amount", "visits_30d: amount", "feature `visits_30d` is also a feature of view `visits`"),
     (VIEWS, "amount: amount", "'a\\b': amount", "the model server takes no quotes or backslashes in a name"),
+    (VIEWS, "amount: amount", "Score: amount", "feature `Score` is also what profiles and alerts call the model's"),
     (VIEWS, "amount: amount", "split: amount", "feature `split` is also a column of every training set"),
     (VIEWS, "amount: amount", "Buyer_ID: amount", "feature `Buyer_ID` is also a key"),
     (VIEWS, "    table: visits\n", "", "features.yaml:7:3: view `visits` lacks `table`"),

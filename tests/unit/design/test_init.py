@@ -452,3 +452,11 @@ def test_a_column_s_quotes_stay_out_of_its_feature_s_name(tmp_path: Path) -> Non
     odd = write_csv(tmp_path / "odd.csv", [row | {'say "hi" \\o': row["items"] or 3} for row in rows()])
     report = design.init(tmp_path / "w", from_file=odd, target="returned")
     assert "say _hi_ _o" in report.features
+
+
+def test_a_column_called_score_gives_a_feature_of_another_name(tmp_path: Path) -> None:
+    odd = write_csv(tmp_path / "odd.csv", [row | {"score": row["items"] or 3} for row in rows()])
+    report = design.init(tmp_path / "w", from_file=odd, target="returned")
+    assert "score_value" in report.features
+    assert "score" not in report.features
+    declared(tmp_path / "w")

@@ -332,6 +332,14 @@ def test_an_sql_view_keeps_every_spine_row_and_fills() -> None:
             "feature target is also a column of every training set",
         ),
         (
+            {"sql": "SELECT row_id, 1 AS score FROM spine"},
+            "feature score is also what profiles and alerts call the model's own score",
+        ),
+        (
+            {"sql": 'SELECT row_id, 1 AS "a\\b" FROM spine'},
+            "the model server takes no quotes or backslashes in the name",
+        ),
+        (
             {"table": "e", "key": "k", "time": "t", "windows": {"n": {"sum": "nosuch(x)"}}},
             "view v, feature n: Catalog Error",
         ),

@@ -114,3 +114,29 @@ def test_control_records_are_kept_apart_from_records() -> None:
 def test_the_journals_own_keys_are_refused(key: str) -> None:
     with pytest.raises(ValueError, match=key):
         encode({key: 1})
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"_segment":',
+        b'{"_segment":"start"} {',
+        b'{"_segment":7}',
+        b'{"_segment":"start","format":"x"}',
+        b'{"_segment":"refused","n":null}',
+        b'{"_segment":"refused","n":-1}',
+        b'{"_segment":"refused","n":' + b"9" * 5000 + b"}",
+        b'{"_segment":' + b"[" * 100_000,
+        b'{"_segment":"\xff"}',
+    ],
+)
+def test_a_control_record_that_is_none_is_a_bad_line(payload: bytes) -> None:
+    line = frame(payload)
+    parsed = parse(line + frame(b'{"a":1}'))
+    assert parsed.bad == [line[:-1]] and parsed.controls == [] and parsed.records == [b'{"a":1}']
+
+
+@given(st.binary(max_size=40).filter(lambda rest: b"\n" not in rest))
+def test_no_line_with_a_good_checksum_stops_the_reading(rest: bytes) -> None:
+    parsed = parse(frame(b'{"_segment":' + rest))
+    assert len(parsed.bad) + len(parsed.controls) == 1

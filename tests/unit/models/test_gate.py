@@ -15,6 +15,8 @@ from mlcycle.models.judge import judge
 from mlcycle.store import Store
 from mlcycle.workspace import Workspace
 
+UNKNOWN = product.month(5) + timedelta(days=14)
+"""By then the labels of month 5 are not known."""
 Require = Callable[[str], None]
 LATER = product.NOW + timedelta(days=60)
 """By then the labels of month 5 are known too."""
@@ -88,11 +90,16 @@ def test_a_what_if_asks_about_its_own_limits_and_leaves_no_requirement(machines:
     assert (found.kind, found.outcome) == ("what-if", "refused")
     assert [(row["id"], row["limit"]) for row in found.requirements] == [("ranking", 0.999)]
     assert models.gate(machines, kind="what-if", overrides={"brier": ("<=", 1)}).approved
-    unknown = models.gate(machines, kind="what-if", overrides={"recal_at_20": (">=", 0.5)})
-    assert "recall_at_20" in unknown.reasons[0]
     assert len(Store(machines).read("SELECT * FROM requirements")) == max(2, len(before))
     with pytest.raises(UsageError, match="no comparison"):
         models.gate(machines, kind="what-if", overrides={"auc": ("=>", 0.5)})
+
+
+def test_a_what_if_about_an_unknown_metric_is_refused_and_writes_nothing(machines: Workspace) -> None:
+    models.register(machines, "linear")
+    with pytest.raises(UsageError, match="did you mean `recall_at_20`"):
+        models.gate(machines, kind="what-if", overrides={"recal_at_20": (">=", 0.5)})
+    assert models.list_decisions(machines) == []
 
 
 def test_a_model_that_learnt_from_the_future_is_refused_by_name(machines: Workspace) -> None:
@@ -105,10 +112,62 @@ def test_a_model_that_learnt_from_the_future_is_refused_by_name(machines: Worksp
 
 def test_a_model_is_not_judged_on_rows_it_learnt_from(machines: Workspace) -> None:
     models.register(machines, "whole")
-    assert "learnt from 120 of the 120 rows" in models.gate(machines).reasons[0]
+    early = models.gate(machines, now=UNKNOWN)
+    assert early.reasons[0] == (
+        "failures:1 learnt from 120 of the 120 rows it is judged on: there is no labelled row it has not learnt from"
+    )
     late = models.gate(machines, on=product.month(5), now=LATER)
     assert late.evidence["judged_on"]["rows"] == 120
     assert not any("learnt from" in reason for reason in late.reasons)
+
+
+def test_a_model_that_learnt_from_its_validation_rows_is_judged_on_newer_ones_where_there_are_any(
+    machines: Workspace,
+) -> None:
+    models.register(machines, "whole")
+    found = models.gate(machines)
+    assert found.evidence["judged_on"]["start"] == product.month(5).isoformat()
+    assert found.evidence["judged_on"]["rows"] == 120
+    assert not any("learnt from" in reason for reason in found.reasons)
+
+
+def test_a_model_is_not_compared_with_a_champion_on_rows_the_champion_learnt_from(
+    machines: Workspace, require: Require
+) -> None:
+    require("requirements: []\n")
+    models.register(machines, "linear")
+    models.register(machines, "whole")
+    assert models.promote(machines, "failures:2").approved
+    found = models.gate(machines, "failures:1", now=UNKNOWN)
+    assert found.outcome == "refused"
+    assert found.evidence["judged_on"]["what"] == "validation"
+    [reason, *_] = found.reasons
+    assert "the champion learnt from 120 of these rows, so the comparison says nothing" in reason
+    named = models.gate(machines, "failures:1", on=product.month(4))
+    assert "the champion learnt from 120 of these rows" in named.reasons[0]
+
+
+def test_beside_another_champion_a_model_is_judged_on_rows_newer_than_either_learnt_from(
+    machines: Workspace, require: Require
+) -> None:
+    require("requirements: []\n")
+    models.register(machines, "linear")
+    models.register(machines, "whole")
+    models.promote(machines, "failures:2")
+    found = models.promote(machines, "failures:1")
+    judged = found.evidence["judged_on"]
+    assert (judged["start"], judged["end"]) == (product.month(5).isoformat(), product.month(5).isoformat())
+    assert found.evidence["champion"]["n"] == 120
+
+
+def test_a_challenger_is_judged_on_every_labelled_moment_after_those_either_was_fitted_on(
+    machines: Workspace,
+) -> None:
+    models.register(machines, "linear")
+    models.promote(machines)
+    models.register(machines, "weak")
+    judged = models.gate(machines).evidence["judged_on"]
+    assert (judged["start"], judged["rows"]) == (product.month(3).isoformat(), 360)
 
 
 def test_labels_known_later_than_the_decision_do_not_count(machines: Workspace) -> None:
@@ -123,13 +182,13 @@ def test_a_challenger_must_be_better_than_the_champion_on_the_same_rows(machines
     models.register(machines, "linear")
     models.promote(machines)
     models.register(machines, "weak")
-    found = models.gate(machines)
+    found = models.gate(machines, on="validation")
     assert found.outcome == "refused"
     assert found.reasons[0].startswith("it is worse than the champion failures:1: auc -0.")
     against = found.evidence["champion"]
     assert (against["version"], against["n"], against["verdict"]) == (1, 120, "worse")
     assert against["low"] <= against["difference"] <= against["high"] < 0
-    assert models.gate(machines, champion_paired=False).approved
+    assert models.gate(machines, on="validation", champion_paired=False).approved
 
 
 def test_the_champion_is_not_compared_with_itself(machines: Workspace) -> None:

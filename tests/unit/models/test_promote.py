@@ -48,6 +48,19 @@ def test_a_refused_version_changes_nothing_and_leaves_its_decision(machines: Wor
     assert [found.outcome for found in models.list_decisions(machines)] == ["refused", "approved"]
 
 
+def test_promoting_the_champion_says_that_it_is_and_writes_nothing(machines: Workspace) -> None:
+    models.register(machines, "whole")
+    made = models.promote(machines, on=(product.month(5), product.month(5)), now=LATER)
+    assert not made.approved
+    models.register(machines, "linear")
+    made = models.promote(machines, "failures:2")
+    again = models.promote(machines, "failures:2")
+    assert (again.outcome, again.decision_id) == ("approved", made.decision_id)
+    assert "failures:2 already is the champion" in again.describe()
+    assert len(models.list_decisions(machines, "failures:2")) == 1
+    assert len(audit(machines)) == 1
+
+
 def test_promoting_what_is_not_there_says_what_is(machines: Workspace) -> None:
     with pytest.raises(NotFoundError, match="nothing is registered yet") as caught:
         models.promote(machines, "failures:3")

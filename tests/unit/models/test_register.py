@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
 from mlcycle import experiments, models
 from mlcycle.errors import DataError, NotFoundError, UsageError
-from mlcycle.experiments.package import read_package
+from mlcycle.experiments.package import Package, read_package
+from mlcycle.models import ProfileRow
 from mlcycle.store import Store
 from mlcycle.workspace import Workspace
+
+register_verb = sys.modules["mlcycle.models.register"]
+"""The module: its name in the room is the verb."""
 
 
 def test_versions_are_integers_in_order_and_carry_their_number(machines: Workspace) -> None:
@@ -26,6 +31,22 @@ def test_a_run_is_registered_once(machines: Workspace) -> None:
     assert models.register(machines, "linear") == models.register(machines, "linear")
     assert len(models.list_versions(machines)) == 1
     assert models.register(machines, "linear", model="other").subject == "other:1"
+
+
+def test_a_run_that_another_command_registers_meanwhile_is_still_registered_once(
+    machines: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profiles = register_verb._first_profiles
+
+    def meanwhile(workspace: Workspace, package: Package) -> list[ProfileRow]:
+        monkeypatch.setattr(register_verb, "_first_profiles", profiles)
+        models.register(workspace, "linear")
+        found: list[ProfileRow] = profiles(workspace, package)
+        return found
+
+    monkeypatch.setattr(register_verb, "_first_profiles", meanwhile)
+    assert models.register(machines, "linear").subject == "failures:1"
+    assert len(models.list_versions(machines)) == 1
 
 
 def test_the_validation_rows_are_the_first_drift_reference(machines: Workspace) -> None:

@@ -66,6 +66,24 @@ def test_looking_again_adds_no_label_twice(workspace: Workspace) -> None:
     assert len(kept(workspace)) == 1
 
 
+def test_a_corrected_label_is_what_counts_from_when_it_is_known(workspace: Workspace) -> None:
+    outcomes(workspace, [(1, product.JANUARY, 1), (2, product.JANUARY, 0)])
+    product.predict(workspace, [0.1, 0.2], entities=["1", "2"])
+    clock.set_now(KNOWN)
+    monitor.labels(workspace)
+    later = KNOWN + timedelta(days=3)
+    path = workspace.root / "data" / "corrected.csv"
+    path.write_text(f"machine,day,failed,known\n1,{product.JANUARY},0,{later}\n")
+    data.ingest(workspace, path, source="outcomes")
+    quality.check(workspace)
+    assert monitor.labels(workspace).corrected == 0
+    clock.set_now(later)
+    report = monitor.labels(workspace)
+    assert (report.new, report.corrected, report.coverage[0].labelled) == (0, 1, 2)
+    assert kept(workspace) == [("1", 0.0, later), ("2", 0.0, KNOWN)]
+    assert monitor.labels(workspace).corrected == 0
+
+
 def test_a_prediction_about_another_moment_gets_no_label(workspace: Workspace) -> None:
     outcomes(workspace, [(1, product.JANUARY, 1)])
     product.predict(workspace, [0.1], entities=["1"], as_of=product.JANUARY + timedelta(days=1))
@@ -133,3 +151,15 @@ def test_freshness_of_a_source_without_rows_is_not_measured(workspace: Workspace
     product.predict(workspace, [0.1, 0.2], entities=["1", "2"])
     (window,) = monitor.run(workspace).windows
     assert [line.verdict for line in window.lines if line.requirement_id == "fresh"] == ["not measured"]
+
+
+def test_a_row_that_does_not_say_when_it_was_known_was_known_when_it_happened(workspace: Workspace) -> None:
+    path = workspace.root / "data" / "readings.csv"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"reading,machine,at,heat,arrived\n1,1,{product.JANUARY - timedelta(days=2)},20.5,\n")
+    data.ingest(workspace, path)
+    quality.check(workspace)
+    product.predict(workspace, [0.1], entities=["1"])
+    (window,) = monitor.run(workspace).windows
+    (fresh,) = [line for line in window.lines if line.requirement_id == "fresh"]
+    assert (fresh.value, fresh.n) == (2.0, 1)

@@ -238,12 +238,84 @@ def test_moments_that_nobody_said_are_taken_by_day(workspace: Workspace) -> None
     for number in range(3):
         at = product.SERVED + timedelta(minutes=number)
         product.predict(workspace, scores[:1], features=features[:1], as_of=at, served=at)
-    product.predict(workspace, scores, features=features, as_of=product.SERVED.replace(hour=0))
+    serve(workspace, quiet(30), as_of=product.SERVED.replace(hour=0))
     windows = monitor.run(workspace).windows
     assert sorted((window.predictions, window.span.start == window.span.end) for window in windows) == [
         (3, False),
-        (3, True),
+        (30, True),
     ]
+
+
+def test_live_predictions_about_a_moment_of_their_own_are_taken_by_day(workspace: Workspace) -> None:
+    scores, features = moved()
+    for number in range(60):
+        at = product.JANUARY + timedelta(minutes=number)
+        product.predict(workspace, scores[number:][:1], features=features[:1], as_of=at)
+    report = monitor.run(workspace)
+    assert [(window.predictions, window.drifted()) for window in report.windows] == [
+        (60, ("heat_30d", "site"))
+    ]
+    assert len(report.opened) == 2
+
+
+def test_a_batch_that_came_in_pieces_leaves_the_live_traffic_of_its_day(workspace: Workspace) -> None:
+    scores, features = moved()
+    noon = product.JANUARY + timedelta(hours=12)
+    serve(workspace, moved(40), as_of=product.JANUARY + timedelta(hours=1))
+    first, rest = [str(i) for i in range(20)], [str(i) for i in range(20, 60)]
+    product.predict(workspace, scores[:20], features=features[:20], as_of=noon, entities=first)
+    assert [window.predictions for window in monitor.run(workspace).windows] == [20, 40]
+    product.predict(workspace, scores[:40], features=features[:40], as_of=noon, entities=rest)
+    assert [(w.predictions, w.span.start) for w in monitor.run(workspace).windows] == [(60, noon)]
+    kept = Store(workspace).read("SELECT DISTINCT starts, ends FROM window_metric ORDER BY ALL")
+    assert [row["starts"] == row["ends"] for row in kept] == [True, True]
+    assert monitor.run(workspace).windows == ()
+
+
+def test_rows_scored_again_with_other_features_are_judged_again(workspace: Workspace) -> None:
+    serve(workspace, moved())
+    assert judge_once(workspace).drifted() == ("heat_30d", "site")
+    serve(workspace, quiet(), served=product.SERVED + timedelta(hours=1))
+    report = monitor.run(workspace)
+    assert [(window.predictions, window.drifted()) for window in report.windows] == [(60, ())]
+    assert (report.closed, open_alerts(workspace)) == (2, [])
+
+
+@pytest.mark.parametrize(
+    "changed", ["too_few: 100\n", "psi: {watch: 0.15, alert: 0.2}\n", "consecutive: 2\n"]
+)
+def test_changed_limits_judge_old_windows_again(workspace: Workspace, changed: str) -> None:
+    serve(workspace, quiet(120))
+    judge_once(workspace)
+    watch_by(workspace, changed)
+    assert len(monitor.run(workspace).windows) == 1
+
+
+def test_the_alerts_of_two_versions_about_one_window_are_their_own(workspace: Workspace) -> None:
+    product.register(workspace, 2, profiles=[{**HEAT, "counts": [0, 0, 300]}, SITE])
+    serve(workspace, moved())
+    assert len(monitor.run(workspace).opened) == 2
+    serve(workspace, moved(), version=2)
+    report = monitor.run(workspace)
+    assert ([(one.version, one.subject) for one in report.opened], report.closed) == ([(2, "site")], 0)
+    assert len(monitor.alerts(workspace, state="open", version=("failures", 1))) == 2
+    assert len(monitor.close(workspace, "failures", 1, because="failures:2 took over")) == 2
+    assert [(one.version, one.subject) for one in monitor.alerts(workspace, state="open")] == [(2, "site")]
+    rows = Store(workspace).read("SELECT model, version, state FROM alerts ORDER BY ALL")
+    assert [tuple(row.values()) for row in rows] == [("failures", 1, "closed")] * 2 + [
+        ("failures", 2, "open")
+    ]
+
+
+def test_an_alert_somebody_closed_opens_again_only_after_its_window_was_fine(workspace: Workspace) -> None:
+    serve(workspace, moved())
+    monitor.run(workspace)
+    monitor.close(workspace, "failures", 1, because="failures:2 took over")
+    assert monitor.run(workspace, force=True).opened == ()
+    watch_by(workspace, "psi: {watch: 50, alert: 100}\n")
+    assert monitor.run(workspace).opened == ()
+    watch_by(workspace, "psi: {watch: 0.1, alert: 0.2}\n")
+    assert [one.subject for one in monitor.run(workspace).opened] == ["heat_30d", "site"]
 
 
 def test_days_can_be_the_windows(workspace: Workspace) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +17,9 @@ from tests.unit.retrain.plant import FEBRUARY, JANUARY, MARCH
 
 from mlcycle import clock, data, experiments, features, models, monitor, quality, retrain
 from mlcycle.errors import MlcycleError, NotFoundError, NotMet, UsageError
+from mlcycle.ids import new_id
+from mlcycle.retrain import records, trigger
+from mlcycle.retrain.judge import _fresh
 from mlcycle.store import Store
 from mlcycle.workspace import Workspace
 
@@ -205,6 +211,99 @@ def test_a_person_may_turn_the_challenger_down(challenged: Workspace) -> None:
     champion = models.champion(challenged)
     assert champion is not None
     assert champion.version == 1
+
+
+def test_what_a_refused_challenger_learnt_asks_again_and_what_an_approved_one_learnt_does_not(
+    workspace: Workspace,
+) -> None:
+    clock.set_now(FEBRUARY + KNOWN)
+    plant.drop(workspace, FEBRUARY)
+    (taken,) = retrain.scan(workspace, settle_s=0)
+    assert taken.trigger is not None
+    report = retrain.run(workspace)
+    assert (report.trigger.state, report.batches, report.learnt_to) == ("done", 2, FEBRUARY)
+    # While it waits, its data asks for nothing; but no champion has learnt from it.
+    assert retrain.propose(workspace) is None
+    assert len(retrain.status(workspace).untrained) == 2
+    assert retrain.status(workspace).next == ""
+    retrain.decide(workspace, "reject", reason="not before the audit")
+    assert not trained(workspace)["inbox/2026-02/outcomes.csv"]
+    again = retrain.propose(workspace)
+    assert again is not None
+    assert again.evidence["batches"] == taken.trigger.evidence["batches"]
+    assert retrain.status(workspace).next == "mlcycle retrain run"
+    retrain.run(workspace)
+    retrain.decide(workspace, "approve", reason="the audit is over")
+    assert trained(workspace)["inbox/2026-02/outcomes.csv"]
+    assert retrain.propose(workspace) is None
+    assert retrain.status(workspace).untrained == ()
+
+
+def claimed(workspace: Workspace, pid: int) -> str:
+    """Return a trigger that a process works on."""
+    made = new_id()
+    row = {
+        "trigger_id": made,
+        "reason": "by hand",
+        "evidence": "{}",
+        "ts": JANUARY,
+        "state": "running",
+        "pid": pid,
+    }
+    with Store(workspace).transaction("test") as tx:
+        tx.insert("retrain_trigger", [row])
+    return made
+
+
+def test_two_runs_at_once_train_once(workspace: Workspace) -> None:
+    claimed(workspace, os.getppid())
+    with pytest.raises(UsageError, match=f"is being retrained by pid {os.getppid()}"):
+        retrain.run(workspace)
+    assert [one.state for one in retrain.status(workspace).triggers] == ["running"]
+    assert retrain.status(workspace).next == ""
+    assert len(models.list_versions(workspace)) == 1
+
+
+def test_a_trigger_left_running_by_a_process_that_ended_is_open_again(workspace: Workspace) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    made = claimed(workspace, ended.pid)
+    assert retrain.status(workspace).next == "mlcycle retrain run"
+    report = retrain.run(workspace)
+    assert (report.trigger.trigger_id, report.trigger.state, report.trigger.pid) == (made, "done", None)
+
+
+def test_a_trigger_turned_down_while_its_run_goes_on_stays_so(workspace: Workspace) -> None:
+    pid = os.getppid()
+    made = claimed(workspace, pid)
+    running = trigger.named(records.triggers(Store(workspace)), made)
+    with Store(workspace).transaction("test") as tx:
+        assert records.set_trigger(tx, running, "rejected")
+        assert not records.set_trigger(tx, running, "done")
+    assert [one.state for one in retrain.status(workspace).triggers] == ["rejected"]
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        ([100, 100, 100], (0, 2, 300, None)),
+        ([100, 80, 100], (0, 0, 100, 1)),
+        ([100, 100, 0], (0, 1, 200, 2)),
+        ([50, 95, 90], (1, 2, 185, None)),
+        ([50, 0, 0], (None, None, 0, 0)),
+    ],
+)
+def test_every_moment_needs_nearly_all_its_labels(
+    known: list[int], expected: tuple[int | None, int | None, int, int | None]
+) -> None:
+    months = plant.MONTHS[:3]
+    rows = [{"moment": month, "n": 100, "known": n} for month, n in zip(months, known, strict=True)]
+    start, end, labelled, waits = expected
+    found = _fresh(rows)
+    assert found.rows == labelled
+    assert found.start == (None if start is None else months[start])
+    assert found.end == (None if end is None else months[end])
+    assert found.waits_for == (None if waits is None else months[waits])
 
 
 def test_without_a_challenger_a_person_turns_the_open_trigger_down(workspace: Workspace) -> None:

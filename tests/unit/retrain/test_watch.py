@@ -16,7 +16,8 @@ import pytest
 from tests.unit.monitor import product
 
 from mlcycle import clock, data, retrain
-from mlcycle.retrain import Taken, watch
+from mlcycle.retrain import Taken
+from mlcycle.retrain.watch import _check, _Memory, _take
 from mlcycle.store import Store
 from mlcycle.workspace import Workspace
 
@@ -38,6 +39,12 @@ def workspace(tmp_path: Path, template: Workspace) -> Iterator[Workspace]:
     made.inbox.mkdir()
     yield made
     clock.set_now(None)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlcycle.store.store.CHANGE_WAIT_S", 0.05)
+    monkeypatch.setattr("mlcycle.store.store.READ_WAIT_S", 0.05)
 
 
 def readings(*numbers: int) -> str:
@@ -226,7 +233,7 @@ def test_a_refused_drop_is_tried_again_only_when_its_bytes_change(workspace: Wor
 
 
 def test_a_drop_that_could_not_be_taken_for_a_busy_store_is_tried_at_the_next_look(
-    workspace: Workspace,
+    workspace: Workspace, impatient: None
 ) -> None:
     with watching(workspace) as heard:
         with elsewhere_locked(workspace):
@@ -239,15 +246,17 @@ def test_a_drop_that_could_not_be_taken_for_a_busy_store_is_tried_at_the_next_lo
     assert [(batch.rows, batch.state) for batch in taken.batches] == [(2, "admitted")]
 
 
-def test_a_drop_whose_check_was_held_up_is_checked_at_the_next_look(workspace: Workspace) -> None:
-    memory = watch._Memory()
+def test_a_drop_whose_check_was_held_up_is_checked_at_the_next_look(
+    workspace: Workspace, impatient: None
+) -> None:
+    memory = _Memory()
     batch = retrain.TakenBatch("", "readings", "inbox/readings.csv", 1, 0, 0, "arrived", False)
     (workspace.inbox / "readings.csv").write_text(readings(1))
     (ingested,) = data.ingest(workspace, workspace.inbox / "readings.csv")
     taken = Taken("readings.csv", "taken", (replace(batch, batch_id=ingested.batch_id),))
     with elsewhere_locked(workspace):
-        (held,) = watch._check(workspace, memory, [taken])
+        (held,) = _check(workspace, memory, [taken])
         assert (held.outcome, held.why.partition(":")[0]) == ("waiting", "ingested, but not checked")
-    (checked,) = watch._take(workspace, memory, [])
+    (checked,) = _take(workspace, memory, [])
     assert (checked.outcome, checked.batches[0].state, checked.why) == ("taken", "admitted", "")
-    assert watch._take(workspace, memory, []) == []
+    assert _take(workspace, memory, []) == []

@@ -10,7 +10,6 @@ import msgspec
 import psutil
 import pytest
 import yaml
-
 from tests.unit.deploy.product import make
 
 from mlcycle import deploy

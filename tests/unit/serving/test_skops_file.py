@@ -36,7 +36,7 @@ def dumped(model: Any) -> bytes:
 
 def hostile(path: Path) -> bytes:
     """Return a pipeline of scikit-learn and numpy alone that, as it scores, writes a file."""
-    from numpy.testing._private.utils import runstring  # type: ignore[attr-defined]
+    from numpy.testing._private.utils import runstring
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import FunctionTransformer
 
@@ -54,14 +54,18 @@ def rewritten(content: bytes, old: str, new: str) -> bytes:
     with zipfile.ZipFile(io.BytesIO(content)) as archive, zipfile.ZipFile(out, "w") as changed:
         for name in archive.namelist():
             held = archive.read(name)
-            changed.writestr(name, held.replace(old.encode(), new.encode()) if name == "schema.json" else held)
+            changed.writestr(
+                name, held.replace(old.encode(), new.encode()) if name == "schema.json" else held
+            )
     return out.getvalue()
 
 
 @pytest.mark.parametrize("task", TARGETS)
 @pytest.mark.parametrize("kind", ["boosted_trees", "linear", "constant"])
 def test_every_model_that_is_trained_here_holds_allowed_types_only(kind: Kind, task: Task) -> None:
-    params = [{"max_iter": 3}, {"max_iter": 3, "early_stopping": True}] if kind == "boosted_trees" else [{}]
+    params: list[dict[str, Any]] = (
+        [{"max_iter": 3}, {"max_iter": 3, "early_stopping": True}] if kind == "boosted_trees" else [{}]
+    )
     if kind == "boosted_trees" and task == "regression":
         params += [{"max_iter": 3, "loss": loss, "quantile": 0.5} for loss in REGRESSION_LOSSES]
     for given in params:

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime
 from pathlib import Path
 
+import pytest
+
 from mlcycle.hashing import sha256_bytes
 from mlcycle.ids import new_id
+from mlcycle.journal.frame import control
 from mlcycle.journal.reader import segments
 from mlcycle.store import Finding, Store
 from mlcycle.store.doctor import examine, mend
@@ -141,23 +146,37 @@ def test_rows_that_name_what_is_not_there_are_damage(store: Store) -> None:
     ]
 
 
-def test_a_deployment_whose_process_is_gone_is_marked_stopped(store: Store) -> None:
+def test_a_deployment_whose_process_is_gone_is_marked_stopped(
+    store: Store, request: pytest.FixtureRequest
+) -> None:
     child = subprocess.Popen([sys.executable, "-c", ""])
     child.wait()
+    words = ["mlcycle.serving", "--deployment", "here", "--journal", str(store.workspace.journal)]
+    code = "import sys; print('up', flush=True); sys.stdin.read()"
+    server = subprocess.Popen(
+        [sys.executable, "-c", code, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    request.addfinalizer(lambda: server.communicate(b""))
+    assert server.stdout is not None and server.stdout.readline()
     row = {"model": "m", "version": 1, "kind": "local", "state": "running", "since": NOON, "rev": 1}
     with store.transaction("test") as change:
         change.insert("deployment", [row | {"deployment": "gone", "pid": child.pid}])
-        change.insert("deployment", [row | {"deployment": "here", "pid": os.getpid()}])
+        change.insert("deployment", [row | {"deployment": "reused", "pid": os.getpid()}])  # not a server
+        change.insert("deployment", [row | {"deployment": "here", "pid": server.pid}])
         change.insert("model_version", [{"model": "m", "version": 1, "run_id": new_id(), "sha256": "x", "bytes": 1,
                                          "format": "onnx", "task": "binary", "signature": "{}",
                                          "created_at": NOON}])  # fmt: skip
     levels = [finding.level for finding in examine(store.workspace).findings]
-    assert levels == ["damaged", "mend"]  # the model's run is not there either
-    assert [finding.where for finding in mend(store.workspace).mended] == ["gone"]
+    assert levels == ["damaged", "mend", "mend"]  # the model's run is not there either
+    assert [finding.where for finding in mend(store.workspace).mended] == ["gone", "reused"]
     got = store.read("SELECT deployment, state, rev FROM deployment ORDER BY 1")
     assert got == [{"deployment": "gone", "state": "stopped", "rev": 2},
-                   {"deployment": "here", "state": "running", "rev": 1}]  # fmt: skip
-    assert store.read("SELECT action, object FROM audit") == [{"action": "mend", "object": "gone"}]
+                   {"deployment": "here", "state": "running", "rev": 1},
+                   {"deployment": "reused", "state": "stopped", "rev": 2}]  # fmt: skip
+    assert {row["object"] for row in store.read("SELECT object FROM audit WHERE action = 'mend'")} == {
+        "gone",
+        "reused",
+    }
 
 
 def test_old_scratch_files_are_swept_and_new_ones_left(store: Store) -> None:
@@ -185,6 +204,116 @@ def test_a_log_left_by_a_killed_process_is_mended(store: Store) -> None:
     subprocess.run([sys.executable, "-c", LOG, str(store.workspace.root)])
     assert only(store.workspace).where == ".mlcycle/store.duckdb.wal"
     assert mend(store.workspace).findings == ()
+
+
+def test_a_log_beside_a_healthy_transaction_is_no_finding(store: Store) -> None:
+    script = LOG.replace('(connection.execute("COMMIT"), os.kill(os.getpid(), 9))', "SLOW(connection)")
+    script = script.replace(
+        "store._commit =",
+        "SLOW = lambda c: (c.execute('COMMIT'), print('log', flush=True), sys.stdin.readline(),"
+        " c.execute('CHECKPOINT'))\nstore._commit =",
+    )
+    command = [sys.executable, "-c", script, str(store.workspace.root)]
+    other = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert other.stdout is not None and other.stdin is not None and other.stdout.readline()
+    log = store.workspace.home / "store.duckdb.wal"
+    assert log.exists()
+    with ThreadPoolExecutor() as pool:
+        looking = pool.submit(examine, store.workspace)
+        assert not wait([looking], timeout=0.3).done
+        other.communicate(b"\n")
+        assert looking.result().findings == ()
+
+
+def test_looking_at_a_damaged_log_says_so_and_leaves_it_to_mending(store: Store) -> None:
+    many = LOG.replace("VALUES ('a', 'b')", "SELECT 'k' || range, 'v' FROM range(100)")
+    subprocess.run([sys.executable, "-c", many, str(store.workspace.root)])
+    log = store.workspace.home / "store.duckdb.wal"
+    content = bytearray(log.read_bytes())
+    content[len(content) // 2] ^= 16
+    log.write_bytes(content)
+    whole = store.workspace.database.read_bytes()
+    found = examine(store.workspace).findings
+    assert {finding.level for finding in found} == {"mend"}
+    assert any("cannot be replayed" in finding.what for finding in found)
+    assert log.read_bytes() == content and store.workspace.database.read_bytes() == whole
+    report = mend(store.workspace)
+    assert report.exit_code == 0 and set(found) <= set(report.mended)
+
+
+def test_looking_at_an_outdated_store_says_so_and_leaves_it_to_mending(store: Store) -> None:
+    with store.transaction("test") as change:
+        change.execute("DELETE FROM schema_version")
+        for row in change.rows(
+            "SELECT table_name AS name FROM duckdb_tables() WHERE database_name = 'store'"
+        ):
+            if row["name"] not in ("schema_version", "meta"):
+                change.execute(f'DROP TABLE "{row["name"]}" CASCADE')
+        change.execute("INSERT INTO schema_version VALUES (0, 'old', '', '0', '2026-01-01')")
+    whole = store.workspace.database.read_bytes()
+    finding = only(store.workspace)
+    assert finding.level == "mend" and "older mlcycle" in finding.what
+    assert store.workspace.database.read_bytes() == whole
+    assert not (store.workspace.home / "backup").exists()
+
+
+def test_a_half_written_file_is_swept_at_once_if_the_process_it_names_is_gone(store: Store) -> None:
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    gone = store.workspace.tmp / f"pid{child.pid}-0190.parquet"
+    spilled = store.workspace.tmp / f"spill-pid{child.pid}" / "duckdb_temp_storage-0.tmp"
+    alive = store.workspace.tmp / f"pid{os.getpid()}-0191.parquet"
+    opened = store.workspace.tmp / "0192.copy"
+    spilled.parent.mkdir()
+    for path in (gone, spilled, alive, opened):
+        path.write_bytes(b"x")
+    os.utime(opened, (1, 1))
+    with opened.open("rb"):
+        found = {finding.where: finding.level for finding in examine(store.workspace).findings}
+        places = {path.relative_to(store.workspace.root).as_posix() for path in (gone, spilled)}
+        assert found == dict.fromkeys(places, "mend")
+        assert len(mend(store.workspace).mended) == 2
+    assert alive.exists() and opened.exists() and not gone.exists() and not spilled.exists()
+
+
+def test_contents_that_no_row_names_are_noted_and_swept_when_old(store: Store) -> None:
+    named = sha256_bytes(b"kept")
+    old, new, kept = (
+        store.workspace.part("a" * 64),
+        store.workspace.artifact("b" * 64),
+        store.workspace.part(named),
+    )
+    new.parent.mkdir(parents=True)
+    for path in (old, new, kept):
+        path.write_bytes(b"kept")
+    with store.transaction("test") as change:  # a table that no query of doctor's knows
+        change.insert("meta", [{"key": "k", "value": f'{{"part": "{named}"}}'}])
+    for path in (old, kept):
+        os.utime(path, (1, 1))
+    report = examine(store.workspace)
+    assert report.exit_code == 0
+    assert {finding.where.rpartition("/")[2] for finding in report.findings} == {old.name, new.name}
+    assert [finding.what.split()[4] for finding in mend(store.workspace).mended] == ["aaaaaaaa:"]
+    assert new.exists() and kept.exists() and not old.exists()
+
+
+def test_a_run_of_another_machine_is_noted_and_ended_only_by_mending(store: Store) -> None:
+    run = new_id()
+    die(store, run, "torn")
+    (segment,) = segments(store.workspace.journal)
+    content = segment.path.read_bytes()
+    head, _, rest = content.partition(b"\n")
+    fact = json.loads(head[9:]) | {"namespace": "far away"}
+    kind = fact.pop("_segment")
+    segment.path.write_bytes(control(kind, **fact) + rest)
+    finding = only(store.workspace)
+    assert finding.level == "note" and "far away" in finding.what
+    assert mend(store.workspace).mended == ()  # it may be writing at this moment
+    assert store.read("SELECT status FROM runs") == [{"status": "running"}]
+    os.utime(segment.path, (1, 1))
+    assert [one.what for one in mend(store.workspace).mended] == [finding.what]
+    assert store.read("SELECT status FROM runs") == [{"status": "killed"}]
+    assert segment not in segments(store.workspace.journal)
 
 
 def test_a_flipped_bit_in_the_store_is_found(store: Store) -> None:

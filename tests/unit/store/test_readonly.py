@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mlcycle.ids import new_id
+from mlcycle.journal.reader import segments
 from mlcycle.store import Store
 from mlcycle.workspace import Workspace
 
@@ -107,3 +108,37 @@ def test_a_folder_mounted_read_only_is_read(store: Store, root: Path) -> None:
         check(look(root))
     finally:
         subprocess.run(["umount", "-l", where], check=True)
+
+
+CLOSED = """
+import os, sys, tempfile
+from pathlib import Path
+from mlcycle.errors import CouldNot
+from mlcycle.store import Store
+from mlcycle.store.doctor import examine
+from mlcycle.workspace import Workspace
+with tempfile.TemporaryDirectory() as folder:
+    first = Store.create(Workspace(Path(folder)))
+    first.sql("SELECT count(*) FROM metrics")
+    examine(first.workspace)
+os.setgid(65534)
+os.setuid(65534)
+store = Store(Workspace(Path(sys.argv[1])))
+try:
+    store.read("SELECT count(*) AS n FROM metrics")
+except CouldNot as error:
+    print(error.message)
+for finding in examine(store.workspace).findings:
+    print(finding.level, finding.what)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "setuid") or os.getuid() != 0, reason="only root can become another user")
+def test_a_segment_that_may_not_be_read_is_named_with_its_owner(store: Store, root: Path) -> None:
+    for path in (store.workspace.home, *store.workspace.home.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    (segment,) = segments(store.workspace.journal)
+    segment.path.chmod(0o600)
+    done = subprocess.run([sys.executable, "-c", CLOSED, str(root)], capture_output=True, text=True)
+    what = f"{segment.path} cannot be read: it belongs to root"
+    assert done.stdout.splitlines() == [what, f"damaged {what}"], done.stderr

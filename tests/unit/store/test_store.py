@@ -395,3 +395,24 @@ def test_a_backlog_larger_than_a_step_is_folded_whole(store: Store, monkeypatch:
     assert one(store, "SELECT count(*) FROM store.main.metric") == 20
     assert one(store, "SELECT count(*) FROM store.main.prediction") == 5
     assert store.health().backlog_bytes == 0
+
+
+def test_a_change_lets_others_in_between_the_steps_of_a_large_backlog(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlcycle.store.fold.STEP", 500)
+    held: list[bool] = []
+    writing = Store._writing
+
+    def noted(self: Store, timeout_s: float) -> Any:
+        held.append(True)
+        return writing(self, timeout_s)
+
+    monkeypatch.setattr(Store, "_writing", noted)
+    store.append("metric", [metric(step=i) for i in range(40)])
+    with store.transaction("test") as change:
+        assert len(held) > 5  # the store was let go of as often
+        assert change.one("SELECT count(*) AS n FROM metric") == {"n": 40}
+    held.clear()
+    with store.transaction("test"):
+        assert len(held) == 1

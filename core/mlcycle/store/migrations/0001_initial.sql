@@ -61,7 +61,7 @@ CREATE TABLE rollup_1m(minute TIMESTAMP NOT NULL, deployment VARCHAR NOT NULL, b
 
 -- monitoring and retraining
 CREATE TABLE window_metric(window_id UUID NOT NULL, deployment VARCHAR NOT NULL, metric VARCHAR NOT NULL, subject VARCHAR, starts TIMESTAMP NOT NULL, ends TIMESTAMP NOT NULL, n BIGINT NOT NULL, value DOUBLE, "limit" DOUBLE,
-    verdict VARCHAR NOT NULL CHECK (verdict IN ('ok', 'watch', 'alert', 'too few', 'not measured')), requirement_id VARCHAR, requirement_version INTEGER, model VARCHAR, version INTEGER, computed_at TIMESTAMP NOT NULL);
+    verdict VARCHAR NOT NULL CHECK (verdict IN ('ok', 'watch', 'alert', 'too few', 'not measured')), requirement_id VARCHAR, requirement_version INTEGER, model VARCHAR, version INTEGER, computed_at TIMESTAMP NOT NULL, stamp VARCHAR);
 CREATE TABLE alert(alert_id UUID NOT NULL, deployment VARCHAR NOT NULL, metric VARCHAR NOT NULL, subject VARCHAR NOT NULL, kind VARCHAR NOT NULL, window_start TIMESTAMP NOT NULL, window_end TIMESTAMP NOT NULL, severity VARCHAR NOT NULL,
-    value DOUBLE, "limit" DOUBLE, state VARCHAR NOT NULL CHECK (state IN ('open', 'acknowledged', 'closed')), opened_at TIMESTAMP NOT NULL);
-CREATE TABLE retrain_trigger(trigger_id UUID NOT NULL, reason VARCHAR NOT NULL, evidence JSON NOT NULL, state VARCHAR NOT NULL CHECK (state IN ('open', 'running', 'done', 'rejected')), run_id UUID, ts TIMESTAMP NOT NULL);
+    value DOUBLE, "limit" DOUBLE, state VARCHAR NOT NULL CHECK (state IN ('open', 'acknowledged', 'closed')), opened_at TIMESTAMP NOT NULL, model VARCHAR, version INTEGER);
+CREATE TABLE retrain_trigger(trigger_id UUID NOT NULL, reason VARCHAR NOT NULL, evidence JSON NOT NULL, state VARCHAR NOT NULL CHECK (state IN ('open', 'running', 'done', 'rejected')), run_id UUID, ts TIMESTAMP NOT NULL, pid BIGINT);
