@@ -16,13 +16,12 @@ from mlcycle.errors import Busy, CouldNot, MlcycleError, WorkspaceError
 from mlcycle.hashing import sha256_bytes, sha256_file
 from mlcycle.journal.reader import BAD, Segment, elsewhere, end, is_finished, read_tail, segments
 from mlcycle.store import orphans
-from mlcycle.store.leftovers import HALF_AFTER_S, UNNAMED_AFTER_S, abandoned, older, unnamed
+from mlcycle.store.leftovers import HALF_AFTER_S, abandoned, older, unnamed
 from mlcycle.store.lost import loss
 from mlcycle.store.model import Finding, Report
 from mlcycle.store.store import Ask, Store
 
 if TYPE_CHECKING:
-    from mlcycle.store.transaction import Transaction
     from mlcycle.workspace import Workspace
 
 __all__ = ["examine", "mend"]
@@ -114,19 +113,17 @@ def _put_right(workspace: Workspace) -> None:
                 [clock.now(), row["deployment"]],
             )
             change.audit(row["deployment"], before=row, after={"state": "stopped"})
-        _sweep(workspace, change)
+        _sweep(workspace)
 
 
-def _sweep(workspace: Workspace, change: Transaction) -> None:
-    """Delete what nobody uses; the store is held alone, so that no row can name a file meanwhile."""
+def _sweep(workspace: Workspace) -> None:
+    """Delete half written files that nobody uses.
+
+    Contents that no row names are only noted, never deleted: after an older store was put back they may be the
+    newer data themselves.
+    """
     for path in abandoned(workspace):
         path.unlink(missing_ok=True)
-    if any(read_tail(segment, 0, 1) is None for segment in segments(workspace.journal)):
-        return  # records that cannot be read here may name a file
-    named = [row["sha256"] for row in change.rows(orphans.CONTENTS)]
-    for path in unnamed(workspace, named, change.rows):
-        if older(path, UNNAMED_AFTER_S):
-            path.unlink(missing_ok=True)
 
 
 def _files(workspace: Workspace) -> Iterator[Finding]:
@@ -208,7 +205,7 @@ def _rows(store: Store) -> Iterator[Finding]:
             found += [Finding("damaged", query.what.format(**row), row["name"]) for row in ask(query.sql)]
         if not any(finding.level == "damaged" for finding in found):
             for path in unnamed(workspace, [row["sha256"] for row in contents], ask):
-                what = f"no row names file {path.name[:8]}: --mend deletes it an hour after it was written"
+                what = f"no row names file {path.name[:8]}, which is kept"
                 found.append(Finding("note", what, _where(workspace, path)))
     yield from found
     # Reading every file again takes its time: nobody should have to wait for the store meanwhile.

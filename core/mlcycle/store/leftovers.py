@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mlcycle.workspace import Workspace
 
-__all__ = ["HALF_AFTER_S", "UNNAMED_AFTER_S", "abandoned", "older", "unnamed"]
+__all__ = ["HALF_AFTER_S", "abandoned", "older", "unnamed"]
 
 HALF_AFTER_S = 600.0
 """Age at which a half written file whose writer cannot be told is nobody's work in hand."""
-UNNAMED_AFTER_S = 3600.0
-"""Age at which a content that no row names will not be named any more; also of a file whose writer's process
-id is in use, which may be another's by now."""
+REUSED_AFTER_S = 3600.0
+"""Age at which a file whose writer's process id is in use is nobody's all the same: the id is another's by now."""
 OWNER = re.compile(r"(?:^|[-/])pid(\d+)(?=[-./]|$)")
 CONTENT = re.compile(r"([0-9a-f]{64})(?:\.parquet)?")
 FED = ("metric", "prediction", "resource_sample", "rollup_1m", "label")
@@ -34,7 +33,7 @@ def abandoned(workspace: Workspace) -> list[Path]:
         if owner is None:
             gone = older(path, HALF_AFTER_S)
         else:
-            gone = not psutil.pid_exists(int(owner[1])) or older(path, UNNAMED_AFTER_S)
+            gone = not psutil.pid_exists(int(owner[1])) or older(path, REUSED_AFTER_S)
         if gone:
             found.append(path)
     opened = _opened() if found else set()
