@@ -111,7 +111,10 @@ class Source(_Declaration, frozen=True):
     """One table that arrives in batches."""
 
     path: str
-    """File or glob, below the workspace or absolute, `${env:NAME}` for what is not written down; a file of its name in `inbox/` is a further batch."""
+    """File or glob, below the workspace or absolute; `${env:NAME}` stands for what is not written down.
+
+    A file of the same name in `inbox/` is a further batch.
+    """
     format: Literal["csv", "tsv", "jsonl", "json", "parquet", "arrow", "sqlite"]
     key: str | list[str]
     columns: dict[str, ColumnType]
