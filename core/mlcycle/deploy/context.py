@@ -15,23 +15,30 @@ __all__ = ["build_context", "dockerfile", "server_files"]
 ROOMS = ("journal", "serving")
 """All of the package that the server sees, beside its top-level modules."""
 HOME = "/opt/mlcycle"
+INSTALL = """\
+# With pip where the base has it, because it says which wheel does not fit; else by unpacking, as some have none.
+import glob, importlib.util, os, runpy, sys, zipfile
+
+wheels = os.path.dirname(os.path.abspath(__file__))
+target, *pins = sys.argv[1:]
+if importlib.util.find_spec("pip"):
+    options = ["--no-index", "--no-deps", "--find-links", wheels, "--no-cache-dir", "--disable-pip-version-check"]
+    sys.argv = ["pip", "install", *options, "--root-user-action", "ignore", "--target", target, *pins]
+    runpy.run_module("pip", run_name="__main__")
+else:
+    for wheel in sorted(glob.glob(os.path.join(wheels, "*.whl"))):
+        zipfile.ZipFile(wheel).extractall(target)
+"""
+"""Runs in the first stage of the image, with the base's own Python."""
 
 
 def dockerfile(base: str, requirements: Sequence[str], labels: Mapping[str, str], deployment: str) -> str:
-    """Return a Dockerfile of two stages: pip never reaches the second, which runs as nobody.
+    """Return a Dockerfile of two stages: the wheels never reach the second, which runs as nobody.
 
     Commands are in exec form, because the base may have no shell. The last step loads the model and scores a
     row, so an image that cannot serve is never made. The model is the last layer: a new one is a small push.
     """
-    pip = ["python3", "-m", "pip", "install", "--no-index", "--no-deps", "--find-links", "/wheels"]
-    pip += [
-        "--no-cache-dir",
-        "--disable-pip-version-check",
-        "--root-user-action",
-        "ignore",
-        "--target",
-        f"{HOME}/site",
-    ]
+    install = ["python3", "/wheels/install.py", f"{HOME}/site", *requirements]
     environment = {
         "PYTHONPATH": f"{HOME}/app:{HOME}/site",
         "PYTHONUNBUFFERED": "1",
@@ -43,7 +50,7 @@ def dockerfile(base: str, requirements: Sequence[str], labels: Mapping[str, str]
     lines = [
         f"FROM {base} AS wheels",
         "COPY wheels /wheels",
-        f"RUN {json.dumps([*pip, *requirements])}",
+        f"RUN {json.dumps(install)}",
         "",
         f"FROM {base}",
         f"COPY --from=wheels {HOME}/site {HOME}/site",
@@ -64,6 +71,7 @@ def dockerfile(base: str, requirements: Sequence[str], labels: Mapping[str, str]
 def build_context(text: str, wheels: Sequence[Path], package: Path) -> bytes:
     """Return the context as a tar archive, equal bytes for equal contents."""
     content: dict[str, bytes] = {"Dockerfile": text.encode(), "model.zip": package.read_bytes()}
+    content["wheels/install.py"] = INSTALL.encode()
     content |= {f"wheels/{wheel.name}": wheel.read_bytes() for wheel in wheels}
     content |= {f"app/{name}": path.read_bytes() for name, path in server_files().items()}
     folders = sorted(

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -21,7 +22,7 @@ from tests.unit.serving.packages import GOOD, binary
 from mlcycle import deploy
 from mlcycle.deploy import engine, wheelhouse
 from mlcycle.deploy.client import Connection
-from mlcycle.deploy.context import build_context, dockerfile, server_files
+from mlcycle.deploy.context import INSTALL, build_context, dockerfile, server_files
 from mlcycle.errors import EngineError, NotFoundError
 from mlcycle.store import Store
 from mlcycle.workspace import Workspace
@@ -101,6 +102,30 @@ def test_the_second_stage_has_no_pip_no_shell_and_no_root_and_the_model_comes_la
     assert not any("pip" in line for line in second)
     copies = [line for line in second if line.startswith("COPY")]
     assert copies[-1] == "COPY model.zip /opt/mlcycle/model.zip"
+
+
+@pytest.mark.parametrize("pip", [True, False], ids=["with pip", "without pip"])
+def test_wheels_are_installed_whether_the_base_has_pip_or_not(tmp_path: Path, pip: bool) -> None:
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    (wheels / "install.py").write_text(INSTALL, encoding="utf-8")
+    with zipfile.ZipFile(wheels / "lamp-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("lamp.py", "LIT = True\n")
+        wheel.writestr("lamp-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: lamp\nVersion: 1.0\n")
+        wheel.writestr(
+            "lamp-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr("lamp-1.0.dist-info/RECORD", "")
+    python = (
+        [sys.executable] if pip else [sys.executable, "-I", "-S"]
+    )  # without site-packages there is no pip
+    done = subprocess.run(
+        [*python, str(wheels / "install.py"), str(tmp_path / "site"), "lamp==1.0"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "site" / "lamp.py").read_text(encoding="utf-8") == "LIT = True\n"
 
 
 def test_equal_contents_make_equal_contexts_with_every_folder_named(tmp_path: Path) -> None:
