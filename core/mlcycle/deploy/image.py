@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["build_image"]
 
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 LOG_LINES = 4
 
 
@@ -90,7 +91,7 @@ def _build(client: DockerClient, workspace: Workspace, found: ModelVersion, tag:
             for line in str(part.get("stream", "")).splitlines()
             if line.strip()
         ]
-        tail = " / ".join([*said[-LOG_LINES:], str(error.msg)])
+        tail = COLOURS.sub("", " / ".join([*said[-LOG_LINES:], str(error.msg)]))
         raise EngineError(f"the build on {base} failed: {tail}", hint="mlcycle images build") from error
     except (APIError, DockerException, RequestException) as error:
         raise EngineError(
