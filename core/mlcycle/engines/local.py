@@ -17,7 +17,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlcycle.errors import DataError, EngineError
+from mlcycle.errors import DataError, EngineError, WorkspaceError
 from mlcycle.hashing import sha256_file
 from mlcycle.ids import new_id
 from mlcycle.workspace import Workspace
@@ -133,9 +133,12 @@ class Session:
         ------
         DataError
             If the file cannot be written; nothing is left behind.
+        WorkspaceError
+            If the workspace cannot be written at all.
         """
         if self._workspace is None:
             raise EngineError("this session was opened without a workspace")
+        _demand_writable(self._workspace)
         path = self._workspace.tmp / f"pid{os.getpid()}-{new_id()}.parquet"
         try:
             rows = self._run(
@@ -164,7 +167,8 @@ class Session:
 
     @contextmanager
     def _scratch(self, suffix: str) -> Iterator[Path]:
-        folder = self._workspace.tmp if self._workspace else Path(tempfile.gettempdir())
+        ours = self._workspace.tmp if self._workspace else None
+        folder = ours if ours and os.access(ours, os.W_OK) else Path(tempfile.gettempdir())
         path = folder / f"pid{os.getpid()}-{new_id()}{suffix}"
         try:
             yield path
@@ -193,8 +197,9 @@ def session(
     scratch = Path(tempfile.gettempdir())
     folders = [str(path) for path in reads if path.is_dir()]
     if workspace is not None:
-        workspace.tmp.mkdir(parents=True, exist_ok=True)
-        scratch = workspace.tmp
+        with suppress(OSError):  # a workspace that may only be read spills elsewhere
+            workspace.tmp.mkdir(parents=True, exist_ok=True)
+        scratch = workspace.tmp if os.access(workspace.tmp, os.W_OK) else scratch
         folders.append(str(workspace.data))
     folders.append(str(scratch))
     connection = duckdb.connect(
@@ -218,6 +223,15 @@ def session(
         yield Session(connection, workspace)
     finally:
         connection.close()
+
+
+def _demand_writable(workspace: Workspace) -> None:
+    for folder in (workspace.tmp, workspace.data):
+        if not os.access(folder if folder.exists() else workspace.root, os.W_OK):
+            raise WorkspaceError(
+                f"{workspace.root} cannot be written: {folder} is read-only for this user",
+                hint="copy the workspace to where you may write, and use the copy",
+            )
 
 
 def _encodable(value: object, kind: str) -> object:
