@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from mlcycle import data
@@ -16,10 +18,23 @@ if TYPE_CHECKING:
     from mlcycle.experiments.package import Package
     from mlcycle.experiments.rows import Rows
 
-__all__ = ["fitted", "fresh", "has_time", "newest", "shared"]
+__all__ = ["Fresh", "fitted", "fresh", "has_time", "newest", "shared", "stretch"]
 
 COVERAGE = 0.9
-"""Share of the newer rows whose target must be known: the first labels to arrive are seldom like the others."""
+"""Share of a time's rows whose target must be known: the first labels to arrive are seldom like the others."""
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """Spine times that a model has not learnt from."""
+
+    start: datetime | None
+    """The first of those whose labels are known; None if none is."""
+    end: datetime | None
+    rows: int
+    """Rows with a label, from start to end."""
+    waits_for: datetime | None
+    """The first time after them whose labels are not known yet."""
 
 
 def has_time(workspace: Workspace) -> bool:
@@ -51,15 +66,12 @@ def newest(rows: Sequence[Rows]) -> datetime | None:
     return max(known).astype("datetime64[us]").astype(datetime) if known else None
 
 
-def fresh(workspace: Workspace, after: datetime | None, now: datetime) -> tuple[datetime, datetime] | None:
-    """Return the first and the last labelled spine time after a moment; None if there is none.
-
-    As far as nearly all targets are known by now: the longest beginning of the times of whose rows enough are.
-    """
+def fresh(workspace: Workspace, after: datetime | None, now: datetime) -> Fresh:
+    """Return the first spine times after a moment, in one stretch, of each of which nearly all targets are known."""
     spine = load(workspace).require_features().spine
     with local.session(workspace) as session:
         if spine.time is None or spine.table not in data.tables(workspace, session, as_of=now):
-            return None
+            return Fresh(None, None, 0, None)
         time = f"{quote(spine.time)}::TIMESTAMP"
         known_at = f"coalesce({quote(spine.known)}::TIMESTAMP, {time})" if spine.known else time
         rows = session.rows(
@@ -71,14 +83,23 @@ def fresh(workspace: Workspace, after: datetime | None, now: datetime) -> tuple[
             """,
             {"now": now, "after": after},
         )
-    return _covered(rows)
+    return stretch(rows)
 
 
-def _covered(rows: Sequence[dict[str, Any]]) -> tuple[datetime, datetime] | None:
-    total = known = 0
-    last = None
-    for row in rows:
-        total, known = total + row["n"], known + row["known"]
-        if row["known"] and known >= COVERAGE * total:
-            last = row["moment"]
-    return None if last is None else (rows[0]["moment"], last)
+def stretch(rows: Sequence[dict[str, Any]]) -> Fresh:
+    """Return the first stretch of times of each of which enough is known: one with few labels would spoil it whole.
+
+    Parameters
+    ----------
+    rows
+        `moment`, `n` rows and `known` targets of each time, in the order of the times.
+    """
+    covered = [row["known"] > 0 and row["known"] >= COVERAGE * row["n"] for row in rows]
+    first = covered.index(True) if True in covered else len(rows)
+    places = list(takewhile(lambda place: covered[place], range(first, len(rows))))
+    if not places:
+        waits = [row["moment"] for row in rows if row["known"] < row["n"]]
+        return Fresh(None, None, 0, waits[0] if waits else None)
+    later = [row["moment"] for row in rows[first + len(places) :] if row["known"] < row["n"]]
+    known = sum(rows[place]["known"] for place in places)
+    return Fresh(rows[first]["moment"], rows[places[-1]]["moment"], known, later[0] if later else None)

@@ -157,7 +157,8 @@ def _choose(
     both = [mine]
     if other is not None and theirs is not None:
         both.append(fresh.fitted(read_version(workspace, other), theirs[1]))
-    return fresh.fresh(workspace, fresh.newest(both), now) or "validation"
+    found = fresh.fresh(workspace, fresh.newest(both), now)
+    return (found.start, found.end) if found.start and found.end else "validation"
 
 
 def _learnt_from(workspace: Workspace, version: ModelVersion) -> tuple[TrainingSet, Rows] | None:

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from itertools import takewhile
-from typing import Any
 
-from mlcycle import clock, data, deploy, models, monitor
+from mlcycle import clock, deploy, models, monitor
 from mlcycle.declare import load
-from mlcycle.declare.model import Spine
-from mlcycle.engines import local
-from mlcycle.engines.local import quote
 from mlcycle.errors import NotFoundError
 from mlcycle.experiments import metrics
 from mlcycle.models import Decision, ModelVersion
+from mlcycle.models.fresh import Fresh, fresh
 from mlcycle.models.judge import On
 from mlcycle.retrain import records
 from mlcycle.retrain.learnt import learnt, mark
@@ -24,24 +18,9 @@ from mlcycle.retrain.run import CHALLENGER
 from mlcycle.store import Store
 from mlcycle.workspace import Workspace
 
-__all__ = ["Fresh", "fresh", "judge"]
+__all__ = ["judge"]
 
-COVERAGE = 0.9
-"""Share of the newer rows whose target must be known: the first labels to arrive are seldom like the others."""
 BY = "mlcycle retrain judge"
-
-
-@dataclass(frozen=True)
-class Fresh:
-    """Spine times that a model has not learnt from."""
-
-    start: datetime | None
-    """The first of those whose labels are known; None if none is."""
-    end: datetime | None
-    rows: int
-    """Rows with a label, from start to end."""
-    waits_for: datetime | None
-    """The first time after them whose labels are not known yet."""
 
 
 def judge(workspace: Workspace) -> Judgement:
@@ -64,7 +43,7 @@ def judge(workspace: Workspace) -> Judgement:
     moment = None
     base = learnt(workspace, model, challenger.version)
     if spine.time is not None:
-        found = fresh(workspace, spine, base.to if base else None)
+        found = fresh(workspace, base.to if base else None, clock.now())
         if found.start is None or found.end is None or found.rows < declared.monitor.too_few:
             return _waits(challenger, champion, found, declared.monitor.too_few)
         on, moment = (found.start, found.end), found.end
@@ -75,39 +54,6 @@ def judge(workspace: Workspace) -> Judgement:
     if decision.approved and champion is not None:
         monitor.close(workspace, model, champion.version, because=f"{challenger.subject} took over")
     return _judgement(decision, challenger, moment)
-
-
-def fresh(workspace: Workspace, spine: Spine, learnt_to: datetime | None) -> Fresh:
-    """Return the first spine times after a moment, in one stretch, of each of which nearly all targets are known."""
-    now = clock.now()
-    with local.session(workspace) as session:
-        if spine.time is None or spine.table not in data.tables(workspace, session, as_of=now):
-            return Fresh(None, None, 0, None)
-        time = f"{quote(spine.time)}::TIMESTAMP"
-        known_at = f"coalesce({quote(spine.known)}::TIMESTAMP, {time})" if spine.known else time
-        rows = session.rows(
-            f"""
-            SELECT {time} AS moment, count(*) AS n,
-                count(*) FILTER ({quote(spine.target)} IS NOT NULL AND {known_at} <= $now) AS known
-            FROM {quote(spine.table)} WHERE {time} <= $now AND ($after::TIMESTAMP IS NULL OR {time} > $after)
-            GROUP BY ALL ORDER BY moment
-            """,
-            {"now": now, "after": learnt_to},
-        )
-    return _fresh(rows)
-
-
-def _fresh(rows: Sequence[dict[str, Any]]) -> Fresh:
-    """Return the first stretch of times of each of which enough is known: one with few labels spoils it whole."""
-    covered = [row["known"] > 0 and row["known"] >= COVERAGE * row["n"] for row in rows]
-    first = covered.index(True) if True in covered else len(rows)
-    stretch = list(takewhile(lambda place: covered[place], range(first, len(rows))))
-    later = [row["moment"] for row in rows[first + len(stretch) :] if row["known"] < row["n"]]
-    if not stretch:
-        waits = [row["moment"] for row in rows if row["known"] < row["n"]]
-        return Fresh(None, None, 0, waits[0] if waits else None)
-    known = sum(rows[place]["known"] for place in stretch)
-    return Fresh(rows[first]["moment"], rows[stretch[-1]]["moment"], known, later[0] if later else None)
 
 
 def _challenger(workspace: Workspace, model: str) -> ModelVersion:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from mlcycle import clock
 from mlcycle.declare import load
+from mlcycle.models.fresh import Fresh, fresh
 from mlcycle.retrain import records
 from mlcycle.retrain.claim import is_alive
-from mlcycle.retrain.judge import Fresh, fresh
 from mlcycle.retrain.learnt import learnt, untrained
 from mlcycle.retrain.model import Status
 from mlcycle.retrain.run import CHALLENGER
@@ -29,7 +30,7 @@ def status(workspace: Workspace) -> Status:
     newer = None
     if challenger is not None and spine.time is not None:
         base = learnt(workspace, model, challenger)
-        newer = fresh(workspace, spine, base.to if base else None)
+        newer = fresh(workspace, base.to if base else None, clock.now())
     judged = challenger is not None and records.judged(store, model, challenger)
     return Status(
         triggers=triggers,

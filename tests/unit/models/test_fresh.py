@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,11 @@ def test_the_newest_moment_of_rows_is_none_where_they_have_none() -> None:
 
 def test_moments_whose_targets_are_not_known_yet_are_no_fresh_rows(machines: Workspace) -> None:
     known = product.month(5) + timedelta(days=15)
-    assert fresh.fresh(machines, product.month(3), known) == (product.month(4), product.month(5))
-    early = fresh.fresh(machines, product.month(3), known - timedelta(days=1))
-    assert early == (product.month(4), product.month(4))
-    assert fresh.fresh(machines, product.month(5), known) is None
+    assert span(machines, 3, known) == (product.month(4), product.month(5))
+    assert span(machines, 3, known - timedelta(days=1)) == (product.month(4), product.month(4))
+    assert span(machines, 5, known) == (None, None)
+
+
+def span(machines: Workspace, month: int, now: datetime) -> tuple[datetime | None, datetime | None]:
+    found = fresh.fresh(machines, product.month(month), now)
+    return found.start, found.end

@@ -18,8 +18,8 @@ from tests.unit.retrain.plant import FEBRUARY, JANUARY, MARCH
 from mlcycle import clock, data, experiments, features, models, monitor, quality, retrain
 from mlcycle.errors import MlcycleError, NotFoundError, NotMet, UsageError
 from mlcycle.ids import new_id
+from mlcycle.models.fresh import stretch
 from mlcycle.retrain import records, trigger
-from mlcycle.retrain.judge import _fresh
 from mlcycle.store import Store
 from mlcycle.workspace import Workspace
 
@@ -299,7 +299,7 @@ def test_every_moment_needs_nearly_all_its_labels(
     months = plant.MONTHS[:3]
     rows = [{"moment": month, "n": 100, "known": n} for month, n in zip(months, known, strict=True)]
     start, end, labelled, waits = expected
-    found = _fresh(rows)
+    found = stretch(rows)
     assert found.rows == labelled
     assert found.start == (None if start is None else months[start])
     assert found.end == (None if end is None else months[end])
