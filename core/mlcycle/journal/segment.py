@@ -22,7 +22,7 @@ from types import TracebackType
 from mlcycle.journal.frame import LONGEST, control, encode, frame
 from mlcycle.journal.locks import try_lock
 
-__all__ = ["FORMAT", "SUFFIX", "SegmentWriter", "namespace"]
+__all__ = ["FORMAT", "SUFFIX", "SegmentWriter", "mark", "namespace"]
 
 FORMAT = 1
 SUFFIX = ".jnl"
@@ -38,6 +38,17 @@ def namespace() -> str:
     except OSError:
         inside = ""
     return f"{platform.node()} {inside}".strip()
+
+
+def mark() -> str:
+    """Return what the names of all segments of this process have in common: its id, and a mark of its own."""
+    pid = os.getpid()
+    if _marks.get("pid") != str(pid):
+        _marks.update(pid=str(pid), mark=f"{pid}-{os.urandom(4).hex()}")
+    return _marks["mark"]
+
+
+_marks: dict[str, str] = {}
 
 
 class SegmentWriter:
@@ -77,7 +88,6 @@ class SegmentWriter:
         self._lock = threading.Lock()
         self._handle: int | None = None
         self._pid = 0
-        self._mark = ""
         self.path: Path | None = None
         """The segment that is being written, if there is one."""
         _writers.add(self)
@@ -163,8 +173,6 @@ class SegmentWriter:
             if state.st_nlink:
                 with contextlib.suppress(OSError):
                     self._write(handle, control("end"), state.st_size)
-        else:
-            self._mark = os.urandom(4).hex()
         self._let_go()
         return self._begin()
 
@@ -173,9 +181,11 @@ class SegmentWriter:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
         flags |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
         while True:
-            name = f"{time.time_ns():020d}-{os.getpid()}-{self._mark}{SUFFIX}"
-            path = self.folder / name
-            handle = os.open(path, flags, 0o600)
+            path = self.folder / f"{time.time_ns():020d}-{mark()}{SUFFIX}"
+            try:
+                handle = os.open(path, flags, 0o600)
+            except FileExistsError:  # another writer of this process, in the same tick of a coarse clock
+                continue
             self._handle, self._pid, self.path = handle, os.getpid(), path
             try:
                 if try_lock(handle, shared=False) and _still_named(path, handle):

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from mlcycle import clock
 from mlcycle.errors import Busy, CouldNot, MlcycleError, WorkspaceError
 from mlcycle.hashing import sha256_bytes, sha256_file
-from mlcycle.journal.reader import BAD, Segment, elsewhere, end, is_finished, read_tail, segments
+from mlcycle.journal.reader import BAD, elsewhere, end, is_finished, read_tail, segments
 from mlcycle.store import orphans
+from mlcycle.store.killed import deserted, end_them
 from mlcycle.store.leftovers import HALF_AFTER_S, abandoned, older, unnamed
 from mlcycle.store.lost import loss
 from mlcycle.store.model import Finding, Report
@@ -99,14 +100,10 @@ def _put_right(workspace: Workspace) -> None:
         if elsewhere(segment) and older(segment.path, HALF_AFTER_S):
             end(segment)
     with store.looking() as ask:
-        running, deserted = _running(workspace, ask), _deserted(workspace, ask)
-    now = clock.wall()
-    store.append(
-        "run",
-        [{"kind": "end", "run_id": row["run_id"], "status": "killed", "ended_at": now} for row in running],
-    )
+        killed, unserved = deserted(workspace, ask), _unserved(workspace, ask)
+    end_them(workspace, killed)
     with store.transaction("mend") as change:  # folds
-        for row in deserted:
+        for row in unserved:
             change.execute(
                 "UPDATE deployment SET state = 'stopped', why = 'its process is gone', pid = NULL, "
                 "since = ?, rev = rev + 1 WHERE deployment = ?",
@@ -193,10 +190,10 @@ def _rows(store: Store) -> Iterator[Finding]:
     with store.looking() as ask:
         contents = ask(orphans.CONTENTS)
         found = [*_journal(workspace, ask), *_blocks(ask)]
-        for row in _running(workspace, ask):
+        for row in deserted(workspace, ask):
             what = f"run {row['name']} is marked running, but its process is gone"
             found.append(Finding("mend", what, row["run_id"]))
-        for row in _deserted(workspace, ask):
+        for row in _unserved(workspace, ask):
             what = (
                 f"deployment {row['deployment']} is marked {row['state']}, but process {row['pid']} is gone"
             )
@@ -254,19 +251,7 @@ def _contents(workspace: Workspace, contents: list[dict[str, Any]]) -> Iterator[
             yield Finding("damaged", what, _where(workspace, path))
 
 
-def _running(workspace: Workspace, ask: Ask) -> list[dict[str, Any]]:
-    open_runs = ask(
-        """SELECT s.run_id, any_value(coalesce(s.name, s.run_id::VARCHAR)) AS name, list(s.segment) AS segments
-        FROM live_run_start AS s WHERE s.segment IS NOT NULL
-            AND s.run_id NOT IN (SELECT run_id FROM live_run_end) GROUP BY s.run_id"""
-    )
-    if not open_runs:
-        return []
-    alive = {one.writer for one in segments(workspace.journal) if not is_finished(one)}
-    return [row for row in open_runs if not alive & {_writer(name) for name in row["segments"]}]
-
-
-def _deserted(workspace: Workspace, ask: Ask) -> list[dict[str, Any]]:
+def _unserved(workspace: Workspace, ask: Ask) -> list[dict[str, Any]]:
     rows = ask(
         "SELECT deployment, state, pid FROM deployment WHERE state IN ('starting', 'running') AND pid IS NOT NULL"
     )
@@ -300,10 +285,6 @@ def _digits(path: Path) -> str:
         return sha256_file(path)[:8]
     except FileNotFoundError:
         return ""
-
-
-def _writer(name: str) -> str:
-    return Segment("run", name, Path(name), 0).writer
 
 
 def _where(workspace: Workspace, path: Path) -> str:

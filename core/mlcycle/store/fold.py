@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 from mlcycle import clock
 from mlcycle.hashing import sha256_bytes
 from mlcycle.journal.reader import BAD, Tail, claim, is_finished, segments
+from mlcycle.store.connection import fetch
+from mlcycle.store.killed import deserted, end_them
 from mlcycle.store.model import FoldReport
 from mlcycle.store.rules import STREAMS, of_stream
-from mlcycle.store.tail import ROLLUP, Loaded, load, loaded_name, offsets, tails
+from mlcycle.store.tail import LAST, ROLLUP, Loaded, derived, load, loaded_name, offsets, tails
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -33,6 +35,8 @@ KEEP_ROWS = timedelta(days=30)
 
 Hook = Callable[[str], None]
 
+_looked: set[str] = set()
+"""Homes of workspaces in which this process has looked for runs of killed processes."""
 _known: dict[str, dict[str, int]] = {}
 
 
@@ -100,7 +104,27 @@ def fold(
     hook("after unlink")
     for one in loaded:
         connection.execute(f"DROP TABLE {loaded_name(one.stream)}")
-    return FoldReport(sum(one.records for one in loaded), sum(map(len, bad.values())), removed, left)
+    killed = 0 if left else _end_killed(connection, workspace, found, finished)
+    return FoldReport(
+        sum(one.records for one in loaded),
+        sum(map(len, bad.values())),
+        removed,
+        left or killed,
+        killed,
+    )
+
+
+def _end_killed(
+    connection: DuckDBPyConnection, workspace: Workspace, found: list[Tail], finished: set[str]
+) -> int:
+    """Write ends for the runs of killed processes; asked only when a process has gone, and at first."""
+    home = str(workspace.home)
+    gone = any(tail.segment.stream == "run" and tail.segment.name in finished for tail in found)
+    if not gone and home in _looked:
+        return 0
+    _looked.add(home)
+    rows = deserted(workspace, lambda sql: fetch(connection, sql))
+    return len(rows) if rows and end_them(workspace, rows) else 0
 
 
 def _bad_lines(found: list[Tail], loaded: list[Loaded]) -> dict[str, list[bytes]]:
@@ -140,6 +164,8 @@ def _commit(
                 connection.execute(f"INSERT INTO {rule.table} ({columns}) {rule.select(name)}")
             if one.stream == "prediction":
                 _roll_up(connection)
+            elif one.stream == "metric":
+                _bring_along(connection)
         _note(connection, workspace, found, bad)
         connection.execute("COMMIT")
     except BaseException:
@@ -149,13 +175,25 @@ def _commit(
 
 
 def _roll_up(connection: DuckDBPyConnection) -> None:
-    rows = of_stream("prediction")[0].select(loaded_name("prediction"))
     connection.execute(f"""
-        MERGE INTO rollup_1m AS r USING ({ROLLUP.format(source=rows)}) AS s
+        MERGE INTO rollup_1m AS r USING ({derived(ROLLUP, "prediction")}) AS s
         ON r.minute = s.minute AND r.deployment = s.deployment AND r.bucket = s.bucket
         WHEN MATCHED THEN UPDATE SET n = r.n + s.n, errors = r.errors + s.errors
         WHEN NOT MATCHED THEN INSERT (minute, deployment, bucket, n, errors)
             VALUES (s.minute, s.deployment, s.bucket, s.n, s.errors)""")
+
+
+def _bring_along(connection: DuckDBPyConnection) -> None:
+    later = "(s.step, s.ts, s.value) >= (m.step, m.ts, m.value)"
+    chosen = ", ".join(
+        f"{name} = CASE WHEN {later} THEN s.{name} ELSE m.{name} END" for name in ("step", "ts", "value")
+    )
+    connection.execute(f"""
+        MERGE INTO metric_last AS m USING ({derived(LAST, "metric")}) AS s
+        ON m.run_id = s.run_id AND m.key = s.key
+        WHEN MATCHED THEN UPDATE SET {chosen}, lo = least(m.lo, s.lo), hi = greatest(m.hi, s.hi), n = m.n + s.n
+        WHEN NOT MATCHED THEN INSERT (run_id, key, step, ts, value, lo, hi, n)
+            VALUES (s.run_id, s.key, s.step, s.ts, s.value, s.lo, s.hi, s.n)""")
 
 
 def _note(

@@ -176,15 +176,15 @@ def _migrate(connection: DuckDBPyConnection, known: tuple[Migration, ...], versi
 
 def lay_views(connection: DuckDBPyConnection) -> None:
     """Make the persistent views anew and note which they are."""
-    from mlcycle.store.rules import RULES
+    from mlcycle.store.rules import LIVE
 
     old = connection.execute(
         "SELECT view_name FROM duckdb_views() WHERE NOT internal AND database_name = 'store'"
     ).fetchall()
     for (name,) in old:
         connection.execute(f'DROP VIEW IF EXISTS "{name}"')
-    for rule in RULES:
-        connection.execute(f"CREATE VIEW live_{rule.table} AS SELECT * FROM {rule.table}")
+    for table in LIVE:
+        connection.execute(f"CREATE VIEW live_{table} AS SELECT * FROM {table}")
     _run(connection, views())
     connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('views_sha256', ?)", [_views_hash()])
 

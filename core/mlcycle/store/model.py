@@ -22,11 +22,17 @@ class FoldReport:
     """Segments deleted: finished, and folded to the last byte."""
     left: int = 0
     """Bytes that were seen and left for the next step."""
+    killed: int = 0
+    """Runs of killed processes whose end was written, for the next step."""
 
     def __add__(self, other: FoldReport) -> FoldReport:
         """Return both together; what is left is what the later one left."""
         return FoldReport(
-            self.records + other.records, self.bad + other.bad, self.removed + other.removed, other.left
+            self.records + other.records,
+            self.bad + other.bad,
+            self.removed + other.removed,
+            other.left,
+            self.killed + other.killed,
         )
 
 

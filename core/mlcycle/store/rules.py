@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["NUMBER", "RULES", "SEGMENT", "STREAMS", "Rule", "bucket", "of_stream"]
+__all__ = ["LIVE", "NUMBER", "RULES", "SEGMENT", "STREAMS", "Rule", "bucket", "of_stream"]
 
 NUMBER = "_n"
 """Column of a loaded tail: the line's number in its load."""
 SEGMENT = "_s"
 """Column of a loaded tail: the segment's name."""
+
+WRITER = rf"regexp_extract({SEGMENT}, '^[0-9]+-(.*)\.jnl$', 1)"
+"""SQL for the mark of the process that wrote a record."""
 
 TIME = "TIMESTAMPTZ"
 
@@ -39,6 +42,7 @@ STREAMS: dict[str, dict[str, str]] = {
         "bytes": "BIGINT",
         "type": "VARCHAR",
         "reference": "VARCHAR",
+        "writer": "VARCHAR",
         "ts": TIME,
     },
     "metric": {"run_id": "UUID", "key": "VARCHAR", "step": "BIGINT", "ts": TIME, "value": "DOUBLE"},
@@ -70,14 +74,17 @@ class Rule:
     """Column of the table -> expression over the record's keys."""
     required: tuple[str, ...]
     """Keys without which a record is a bad line."""
-    kind: str | None = None
-    """The value of the key `kind`; None: all records of the stream."""
+    kinds: tuple[str, ...] = ()
+    """Values of the key `kind`; none: all records of the stream."""
+    besides: str = ""
+    """What else must hold."""
 
     @property
     def condition(self) -> str:
         """SQL that is true for the records of this rule which are whole."""
-        pieces = [f"kind = '{self.kind}'"] if self.kind else []
+        pieces = [f"kind IN ({', '.join(repr(kind) for kind in self.kinds)})"] if self.kinds else []
         pieces += [f'"{key}" IS NOT NULL' for key in self.required]
+        pieces += [f"({self.besides})"] if self.besides else []
         return " AND ".join(pieces)
 
     def select(self, source: str) -> str:
@@ -98,24 +105,38 @@ RULES = (
         | _same("git_commit", "git_dirty", "environment")
         | {"segment": SEGMENT},
         ("run_id", "experiment", "started_at"),
-        "start",
+        ("start",),
     ),
-    Rule("run", "run_end", _same("run_id", "status", "ended_at"), ("run_id", "status", "ended_at"), "end"),
-    Rule("run", "param", _same("run_id", "key", "value", "ts"), ("run_id", "key", "ts"), "param"),
-    Rule("run", "tag", _same("run_id", "key", "value", "ts"), ("run_id", "key", "ts"), "tag"),
+    Rule(
+        "run",
+        "run_writer",
+        _same("run_id") | {"writer": WRITER, "ts": "coalesce(started_at, ts)"},
+        ("run_id",),
+        ("start", "resume"),
+        "CASE kind WHEN 'start' THEN experiment IS NOT NULL AND started_at IS NOT NULL ELSE ts IS NOT NULL END",
+    ),
+    Rule(
+        "run",
+        "run_end",
+        _same("run_id", "status", "ended_at") | {"writer": f"coalesce(writer, {WRITER})"},
+        ("run_id", "status", "ended_at"),
+        ("end",),
+    ),
+    Rule("run", "param", _same("run_id", "key", "value", "ts"), ("run_id", "key", "ts"), ("param",)),
+    Rule("run", "tag", _same("run_id", "key", "value", "ts"), ("run_id", "key", "ts"), ("tag",)),
     Rule(
         "run",
         "artifact",
         _same("run_id", "path", "sha256", "bytes", "ts"),
         ("run_id", "path", "sha256", "bytes", "ts"),
-        "artifact",
+        ("artifact",),
     ),
     Rule(
         "run",
         "run_input",
         {"kind": '"type"'} | _same("run_id", "reference", "ts"),
         ("run_id", "type", "reference", "ts"),
-        "input",
+        ("input",),
     ),
     Rule("metric", "metric", _same("run_id", "key", "step", "ts", "value"), ("run_id", "key", "step", "ts")),
     Rule(
@@ -131,6 +152,10 @@ RULES = (
     ),
     Rule("sys", "resource_sample", _same("ts", "deployment", "cpu_pct", "rss_mb"), ("ts", "deployment")),
 )
+
+
+LIVE = (*(rule.table for rule in RULES), "metric_last")
+"""Tables that the public views read through `live_*`: the table, or the table with the journal's tail."""
 
 
 def of_stream(stream: str) -> list[Rule]:

@@ -202,7 +202,7 @@ class Store:
                     hint="look for free disk space, then mlcycle doctor",
                 ) from error
             total = total + step
-            if not step.left or not (step.records or step.bad or step.removed):
+            if not step.left or not (step.records or step.bad or step.removed or step.killed):
                 return total
 
     def sql(self, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:

@@ -18,7 +18,18 @@ if TYPE_CHECKING:
 
     from duckdb import DuckDBPyConnection
 
-__all__ = ["ROLLUP", "Loaded", "load", "loaded_name", "offsets", "read_json", "scratch", "tails"]
+__all__ = [
+    "LAST",
+    "ROLLUP",
+    "Loaded",
+    "derived",
+    "load",
+    "loaded_name",
+    "offsets",
+    "read_json",
+    "scratch",
+    "tails",
+]
 
 ROLLUP = f"""
     SELECT date_trunc('minute', ts) AS minute, deployment, {bucket("latency_ms")} AS bucket,
@@ -26,6 +37,19 @@ ROLLUP = f"""
     FROM ({{source}}) GROUP BY ALL
 """
 """Predictions by minute, deployment and bucket of latency."""
+LAST = """
+    SELECT run_id, key, max(step) AS step, arg_max(ts, (step, ts, value)) AS ts,
+        arg_max_null(value, (step, ts, value)) AS value,
+        min(value) FILTER (NOT isnan(value)) AS lo, max(value) FILTER (NOT isnan(value)) AS hi, count(*) AS n
+    FROM ({source}) GROUP BY run_id, key
+"""
+"""Metric points by run and key: the last one, the range of the numbers among them, how many."""
+BOTH = """
+    SELECT run_id, key, max(step) AS step, arg_max(ts, (step, ts, value)) AS ts,
+        arg_max_null(value, (step, ts, value)) AS value, min(lo) AS lo, max(hi) AS hi, sum(n)::BIGINT AS n
+    FROM ({source}) GROUP BY run_id, key
+"""
+"""Rows of `LAST` for the same run and key, as one."""
 
 
 @dataclass
@@ -107,11 +131,20 @@ def shadow(connection: DuckDBPyConnection, streams: Sequence[str]) -> None:
                 connection.execute(
                     f"CREATE TEMP VIEW {view} AS SELECT * FROM store.main.{rule.table} UNION ALL BY NAME {tail}"
                 )
+    if "metric" in streams:
+        both = f"FROM store.main.metric_last UNION ALL BY NAME {derived(LAST, 'metric')}"
+        for view in ("metric_last", "live_metric_last"):
+            connection.execute(f"CREATE TEMP VIEW {view} AS {BOTH.format(source=both)}")
     if "prediction" in streams:
-        tail = ROLLUP.format(source=of_stream("prediction")[0].select(loaded_name("prediction")))
+        tail = derived(ROLLUP, "prediction")
         connection.execute(
             f"CREATE TEMP VIEW rollup_1m AS SELECT * FROM store.main.rollup_1m UNION ALL BY NAME {tail}"
         )
+
+
+def derived(query: str, stream: str) -> str:
+    """Return `ROLLUP` or `LAST` over the loaded tail of its stream."""
+    return query.format(source=of_stream(stream)[0].select(loaded_name(stream)))
 
 
 def read_json(path: Path, columns: dict[str, str], *, lenient: bool = False) -> str:

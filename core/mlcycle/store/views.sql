@@ -1,13 +1,23 @@
 -- The public views: what `mlcycle sql`, lessons, exports and other people's notebooks may rely on. Columns are added, never renamed.
 -- Tables fed by the journal are read through live_*: the table alone, or with the journal's tail when a fold could not come first.
+-- A run goes on while one of the processes that began or resumed it has not ended it since.
 CREATE VIEW runs AS
-    SELECT s.run_id, s.name, s.experiment, coalesce(e.status, 'running') AS status, s.parent_run_id, s.started_at, e.ended_at, s.command, s.script_sha256, s.git_commit, s.git_dirty, s.environment
+    SELECT s.run_id, s.name, s.experiment, CASE WHEN w.goes_on THEN 'running' ELSE coalesce(e.status, 'running') END AS status, s.parent_run_id, s.started_at,
+        CASE WHEN w.goes_on THEN NULL ELSE e.ended_at END AS ended_at, s.command, s.script_sha256, s.git_commit, s.git_dirty, s.environment
     FROM (SELECT * FROM live_run_start QUALIFY row_number() OVER (PARTITION BY run_id ORDER BY started_at) = 1) AS s
-    LEFT JOIN (SELECT run_id, arg_max(status, ended_at) AS status, max(ended_at) AS ended_at FROM live_run_end GROUP BY run_id) AS e USING (run_id);
-CREATE VIEW params AS SELECT run_id, key, arg_min(value, ts) AS value FROM live_param GROUP BY run_id, key;
+    LEFT JOIN (SELECT run_id, arg_max(status, ended_at) AS status, max(ended_at) AS ended_at FROM live_run_end GROUP BY run_id) AS e USING (run_id)
+    LEFT JOIN (SELECT run_id, bool_or(coalesce(ended < began, true)) AS goes_on
+        FROM (SELECT run_id, writer, max(ts) AS began FROM live_run_writer GROUP BY run_id, writer)
+        LEFT JOIN (SELECT run_id, writer, max(ended_at) AS ended FROM live_run_end GROUP BY run_id, writer) USING (run_id, writer)
+        GROUP BY run_id) AS w USING (run_id);
+-- Of two values for one param the first that was acknowledged holds; the others are conflicts.
+CREATE VIEW params AS SELECT run_id, key, arg_min_null(value, ts) AS value FROM live_param GROUP BY run_id, key;
+CREATE VIEW param_conflicts AS SELECT p.run_id, p.key, f.value, p.value AS other, min(p.ts) AS ts
+    FROM live_param AS p JOIN (SELECT run_id, key, arg_min_null(value, ts) AS value FROM live_param GROUP BY run_id, key) AS f USING (run_id, key)
+    WHERE p.value IS DISTINCT FROM f.value GROUP BY p.run_id, p.key, f.value, p.value;
 CREATE VIEW tags AS SELECT run_id, key, arg_max(value, ts) AS value FROM live_tag GROUP BY run_id, key;
 CREATE VIEW metrics AS SELECT DISTINCT run_id, key, step, ts, value FROM live_metric;
-CREATE VIEW latest_metrics AS SELECT run_id, key, value, step FROM live_metric QUALIFY row_number() OVER (PARTITION BY run_id, key ORDER BY step DESC, ts DESC, value DESC) = 1;
+CREATE VIEW latest_metrics AS SELECT run_id, key, value, step, lo, hi, n FROM live_metric_last;
 CREATE VIEW artifacts AS SELECT run_id, path, arg_max(sha256, ts) AS sha256, arg_max(bytes, ts) AS bytes FROM live_artifact GROUP BY run_id, path;
 CREATE VIEW run_inputs AS SELECT DISTINCT run_id, kind, reference FROM live_run_input;
 CREATE VIEW requirements AS SELECT requirement_id, version, role, metric, comparison, value, budget, phases, owner, since, until, statement, params FROM requirement;

@@ -1,0 +1,54 @@
+"""Runs whose process died without ending them: told by the writer's lock, and ended through the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from mlcycle.journal.reader import is_finished, segments
+from mlcycle.store import writers
+
+if TYPE_CHECKING:
+    from mlcycle.workspace import Workspace
+
+__all__ = ["deserted", "end_them"]
+
+OPEN = """
+    SELECT w.run_id, w.writer, any_value(coalesce(s.name, w.run_id::VARCHAR)) AS name,
+        greatest(any_value(w.began), max(m.ts)) AS last
+    FROM (SELECT run_id, writer, max(ts) AS began FROM live_run_writer GROUP BY run_id, writer) AS w
+    LEFT JOIN (SELECT run_id, writer, max(ended_at) AS ended FROM live_run_end GROUP BY run_id, writer) AS e
+        ON e.run_id = w.run_id AND e.writer = w.writer
+    LEFT JOIN live_run_start AS s ON s.run_id = w.run_id
+    LEFT JOIN live_metric_last AS m ON m.run_id = w.run_id
+    WHERE coalesce(e.ended < w.began, true) GROUP BY w.run_id, w.writer ORDER BY w.run_id, w.writer
+"""
+"""Runs that a process has begun or resumed and not ended, with the last sign of life."""
+
+
+def deserted(workspace: Workspace, ask: Callable[[str], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Return the runs that nobody who lives will end, a row for each process that should have.
+
+    A process lives while it holds the lock of a segment; one in another machine or container lives until
+    its segment has an end.
+    """
+    rows = ask(OPEN)
+    if not rows:
+        return []
+    alive = {one.writer for one in segments(workspace.journal) if not is_finished(one)}
+    return [row for row in rows if row["writer"] not in alive]
+
+
+def end_them(workspace: Workspace, rows: list[dict[str, Any]]) -> bool:
+    """Write the end that each run lacks, at its last sign of life; True once the journal has them."""
+    ends = [
+        {
+            "kind": "end",
+            "run_id": row["run_id"],
+            "status": "killed",
+            "ended_at": row["last"],
+            "writer": row["writer"],
+        }
+        for row in rows
+    ]
+    return writers.writer(str(workspace.journal), "run").append(ends)
