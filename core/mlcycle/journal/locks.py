@@ -94,6 +94,8 @@ class FileLock:
         Whether others may share it.
     timeout_s
         How long to wait; 0 tries once.
+    waited_s
+        How long was waited before, for the message.
     optional
         Whether to go on without a lock where the lock file can neither be made nor opened, as a reader
         of a folder that nobody can write to may.
@@ -104,8 +106,11 @@ class FileLock:
         On entry, if the lock was not had in time.
     """
 
-    def __init__(self, path: Path, *, shared: bool, timeout_s: float, optional: bool = False) -> None:
+    def __init__(
+        self, path: Path, *, shared: bool, timeout_s: float, waited_s: float = 0.0, optional: bool = False
+    ) -> None:
         self.path, self.shared, self.timeout_s, self.optional = path, shared, timeout_s, optional
+        self.waited_s = waited_s
         self._handle: int | None = None
         self._pid = 0
 
@@ -117,7 +122,7 @@ class FileLock:
         try:
             while not try_lock(handle, shared=self.shared):
                 if time.monotonic() >= end:
-                    raise _busy(self.path, self.timeout_s)
+                    raise _busy(self.path, self.timeout_s + self.waited_s)
                 time.sleep(nap)
                 nap = min(nap * 1.5, LONGEST_NAP_S)
         except BaseException:
@@ -166,7 +171,14 @@ class Turnstile:
         end = time.monotonic() + self.timeout_s
         with FileLock(self.folder / GATE, shared=False, timeout_s=self.timeout_s, optional=self.shared):
             left = max(0.0, end - time.monotonic())
-            store = FileLock(self.folder / STORE, shared=self.shared, timeout_s=left, optional=self.shared)
+            waited = self.timeout_s - left
+            store = FileLock(
+                self.folder / STORE,
+                shared=self.shared,
+                timeout_s=left,
+                waited_s=waited,
+                optional=self.shared,
+            )
             store.__enter__()
         self._store = store
         if not self.shared:
@@ -215,7 +227,7 @@ def _busy(path: Path, timeout_s: float) -> Busy:
     who = _kernel_says(path.parent / STORE) or _kernel_says(path) or _signed(path.parent)
     name = f"pid {who.pid} ({who.command})" if who else "another process"
     return Busy(
-        f"{name} has held the store of {path.parent.parent} for longer than {timeout_s:g} s",
+        f"{name} has held the store of {path.parent.parent} for longer than {timeout_s:.3g} s",
         hint=f"wait for it, or end it: kill {who.pid}" if who else "try again",
     )
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from mlcycle.errors import Busy, CouldNot, WorkspaceError
 from mlcycle.store import writers
 from mlcycle.store.model import FoldReport, Health
-from mlcycle.store.rules import STREAMS
 from mlcycle.store.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ __all__ = ["Ask", "Store"]
 
 Ask = Callable[[str], list[dict[str, Any]]]
 
-READ_WAIT_S = 10.0
 CHANGE_WAIT_S = 30.0
 FOLD_FIRST_WAIT_S = 0.2
 _inside = threading.local()
@@ -106,10 +104,31 @@ class Store:
         inside = self._current()
         if inside is not None:
             return inside.rows(sql, params)
-        from mlcycle.store.connection import fetch
+        from mlcycle.store.connection import fetch, honest
 
+        state = self._state()
+        if state is not None:
+            with honest(self.workspace.database):
+                return fetch(state, sql, params)
         with self._reading() as connection:
             return fetch(connection, sql, params)
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Answer every `read` of this thread in the block from one opening, so from one state of the store.
+
+        An opening costs about as much as ten queries. Others wait to change anything meanwhile: ask, do not
+        compute. Inside a transaction, or inside another such block, it changes nothing.
+        """
+        if self._current() is not None or self._state() is not None:
+            yield
+            return
+        with self._reading() as connection:
+            _inside.state = (str(self.workspace.home), connection)
+            try:
+                yield
+            finally:
+                _inside.state = None
 
     @contextmanager
     def looking(self) -> Iterator[Ask]:
@@ -122,9 +141,10 @@ class Store:
             for a change would put that right.
         """
         from mlcycle.store.connection import fetch, honest
+        from mlcycle.store.opening import READ_WAIT_S, lay_tail, opened
 
-        with self._opened(READ_WAIT_S, as_it_is=True) as connection:
-            self._lay_tail(connection)
+        with opened(self.workspace, READ_WAIT_S, None) as connection:
+            lay_tail(connection, self.workspace)
 
             def ask(sql: str) -> list[dict[str, Any]]:
                 with honest(self.workspace.database):
@@ -187,7 +207,7 @@ class Store:
         from mlcycle.store import fold as folding
         from mlcycle.store.connection import writable
 
-        if self._current() is not None or not writable(self.workspace):
+        if self._current() is not None or self._state() is not None or not writable(self.workspace):
             return None
         total = FoldReport()
         while True:
@@ -227,13 +247,17 @@ class Store:
         """Say how far the tables are behind the journal, and who holds the store. Folds nothing."""
         from mlcycle.journal.locks import holder
         from mlcycle.journal.reader import segments
+        from mlcycle.store.opening import opened
         from mlcycle.store.tail import offsets
 
         there = segments(self.workspace.journal)
         done: dict[str, int] = {}
         row: dict[str, Any] = {}
         if os.access(self.workspace.database, os.F_OK):
-            with contextlib.suppress(Busy), self._opened(FOLD_FIRST_WAIT_S) as connection:
+            with (
+                contextlib.suppress(Busy),
+                opened(self.workspace, FOLD_FIRST_WAIT_S, self._open_once) as connection,
+            ):
                 done = offsets(connection)
                 row = _sums(connection)
         who = holder(self.workspace.home)
@@ -249,6 +273,10 @@ class Store:
     def _current(self) -> Transaction | None:
         home, current = getattr(_inside, "current", None) or ("", None)
         return current if home == str(self.workspace.home) else None
+
+    def _state(self) -> DuckDBPyConnection | None:
+        home, connection = getattr(_inside, "state", None) or ("", None)
+        return connection if home == str(self.workspace.home) else None
 
     @contextmanager
     def _writing(self, timeout_s: float) -> Iterator[DuckDBPyConnection]:
@@ -266,88 +294,14 @@ class Store:
 
     @contextmanager
     def _reading(self, *, alone: bool = False) -> Iterator[DuckDBPyConnection]:
-        from mlcycle.store.fold import pending
+        from mlcycle.store.opening import reading
 
-        if not os.access(self.workspace.database, os.F_OK) or pending(self.workspace):
-            # A full disk stops the fold, not the look: the tail is read instead.
-            with contextlib.suppress(CouldNot):
-                self.fold()
-        with self._opened(READ_WAIT_S, alone=alone) as connection:
-            self._lay_tail(connection)
+        with reading(self.workspace, self.fold, self._open_once, alone=alone) as connection:
             yield connection
 
-    @contextmanager
-    def _opened(
-        self, timeout_s: float, *, alone: bool = False, as_it_is: bool = False
-    ) -> Iterator[DuckDBPyConnection]:
-        from mlcycle.store.connection import close, honest, shared
-
-        for again in (False,) if as_it_is else (True, False):
-            with shared(self.workspace, timeout_s), honest(self.workspace.database):
-                connection = self._connect_to_read(again=again, alone=alone)
-                if connection is not None:
-                    try:
-                        yield connection
-                    finally:
-                        close(connection)
-                    return
-            # Only who may write can mend or migrate what a reader has found.
-            with self._writing(CHANGE_WAIT_S):
-                pass
-
-    def _connect_to_read(self, *, again: bool, alone: bool) -> DuckDBPyConnection | None:
-        from mlcycle.store.connection import DamagedWal, close, connect, readable, writable
-        from mlcycle.store.lost import loss
-        from mlcycle.store.migrate import Outdated, check, lay_temporary_views, migrations
-
-        path = self.workspace.database
-        if not readable(path):
-            raise WorkspaceError(f"{path} cannot be read: permission denied")
-        if not path.exists():
-            if again and writable(self.workspace):
-                return None
-            raise loss(self.workspace) or WorkspaceError(
-                f"{self.workspace.root} has no store", hint="mlcycle init"
-            )
-        try:
-            connection = connect(path, read_only=True, alone=alone)
-        except DamagedWal as error:
-            if again and writable(self.workspace):
-                return None
-            raise WorkspaceError(
-                f"{path} has a damaged log", hint="copy the workspace to where it can be written"
-            ) from error
-        try:
-            check(connection)
-        except Outdated as old:
-            if again and writable(self.workspace):
-                close(connection)
-                return None
-            if old.version < migrations()[-1].version:
-                close(connection)
-                raise WorkspaceError(
-                    f"{path} was made by an older mlcycle and cannot be brought up to date here",
-                    hint="copy the workspace to where it can be written",
-                ) from old
-            lay_temporary_views(connection)
-        except BaseException:
-            close(connection)
-            raise
-        return connection
-
-    def _lay_tail(self, connection: DuckDBPyConnection) -> None:
-        from mlcycle.store.fold import remember
-        from mlcycle.store.migrate import lay_temporary_views
-        from mlcycle.store.tail import load, offsets, shadow, tails
-
-        done = offsets(connection)
-        remember(self.workspace, done)
-        found, _ = tails(self.workspace.journal, done)
-        loads = [load(connection, stream, found, self.workspace.tmp) for stream in STREAMS]
-        streams = [one.stream for one in loads if one is not None]
-        if streams:
-            shadow(connection, streams)
-            lay_temporary_views(connection)
+    def _open_once(self) -> None:
+        with self._writing(CHANGE_WAIT_S):
+            return
 
 
 def _commit(connection: DuckDBPyConnection) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from mlcycle.errors import UsageError
 from mlcycle.store import Store
+from mlcycle.store.opening import opened
 from mlcycle.store.query import run, view_names
 from mlcycle.workspace import Workspace
 
@@ -104,7 +105,7 @@ def test_times_with_a_zone_come_as_utc_without_one(store: Store) -> None:
 def test_a_query_that_takes_too_long_is_ended(store: Store) -> None:
     endless = "SELECT sum(a.range + b.range * c.range) FROM range(100000) a, range(100000) b, range(100000) c"
     with (
-        store._opened(1.0, alone=True) as connection,
+        opened(store.workspace, 1.0, None, alone=True) as connection,
         pytest.raises(UsageError, match=r"longer than 0\.05 s"),
     ):
         run(connection, endless, deadline_s=0.05)
