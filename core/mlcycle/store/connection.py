@@ -49,7 +49,9 @@ FORMAT = "v1.5.0"
 NAP_S = 0.02
 FOREIGN_WAIT_S = 5.0
 """How long to wait for a program that does not know our lock."""
-HINT_DAMAGED = "keep a copy of the folder, then put the newest file of .mlcycle/backup in its place"
+HINT_DAMAGED = (
+    "keep a copy of the folder, then mlcycle store restore: it makes the store again from its backup and logs"
+)
 
 _one_at_a_time = threading.Lock()
 _here = threading.local()

@@ -129,7 +129,10 @@ def _files(workspace: Workspace) -> Iterator[Finding]:
     for path in abandoned(workspace):
         if digits := _digits(path):
             yield Finding("mend", f"a file that nobody finished writing: {digits}", _where(workspace, path))
-    for folder, what in ((workspace.journal / BAD, "bad lines"), (workspace.home / "recovery", "a log")):
+    for folder, what in (
+        (workspace.journal / BAD, "bad lines"),
+        (workspace.home / "recovery", "a former file"),
+    ):
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             if digits := _digits(path):
                 yield Finding("note", f"{what} {digits} set aside", _where(workspace, path))

@@ -1,7 +1,7 @@
 """Taking the journal into the tables: rows and offsets in one transaction, so that twice is once.
 
 Order matters and is what the tests kill: bad lines are kept, then rows and offsets commit, then a checkpoint
-puts them into the main file, and only then are finished segments deleted.
+puts them into the main file, and only then do finished segments leave the journal for the generation's log.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from mlcycle import clock
 from mlcycle.hashing import sha256_bytes
 from mlcycle.journal.reader import BAD, Tail, claim, is_finished, segments
 from mlcycle.store.connection import fetch
+from mlcycle.store.generations import keep
 from mlcycle.store.killed import deserted, end_them
 from mlcycle.store.model import FoldReport
 from mlcycle.store.rules import STREAMS, of_stream
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from mlcycle.workspace import Workspace
 
-__all__ = ["STEP", "Hook", "backlog", "fold", "pending", "remember"]
+__all__ = ["STEP", "Hook", "backlog", "fold", "pending", "remember", "take"]
 
 STEP = 32 << 20
 """Most bytes of journal taken while others wait."""
@@ -83,35 +84,45 @@ def fold(
     done = offsets(connection)
     # Before reading: a writer found gone now cannot append behind what is read.
     finished = {segment.name for segment in segments(workspace.journal) if is_finished(segment)}
-    found, left = tails(workspace.journal, done, STEP if limit is None else limit)
+    found, left = tails(segments(workspace.journal), done, STEP if limit is None else limit)
     for tail in found:
         if tail.whole and tail.torn and tail.segment.name in finished:
             tail.parsed.bad.append(tail.torn)
             tail.parsed.used += len(tail.torn)
             tail.torn = b""
+    records, set_aside = take(connection, workspace, found, hook)
+    done.update({tail.segment.name: tail.end for tail in found if tail.end > tail.start})
+    remember(workspace, done)
+    removed = _remove(connection, workspace, found, finished, done, hook)
+    hook("after unlink")
+    killed = 0 if left else _end_killed(connection, workspace, found, finished)
+    return FoldReport(records, set_aside, removed, left or killed, killed)
+
+
+def take(
+    connection: DuckDBPyConnection,
+    workspace: Workspace,
+    found: list[Tail],
+    hook: Hook = lambda _stage: None,
+) -> tuple[int, int]:
+    """Put records into the tables and the offsets behind them, in one transaction.
+
+    Returns
+    -------
+    tuple
+        Records put into tables, and lines set aside.
+    """
     loads = [load(connection, stream, found, workspace.tmp) for stream in STREAMS]
     loaded = [one for one in loads if one is not None]
     bad = _bad_lines(found, loaded)
     _keep_bad(workspace, bad)
-    ends = {tail.segment.name: tail.end for tail in found if tail.end > tail.start}
     hook("before commit")
-    if ends:
+    if any(tail.end > tail.start for tail in found):
         _commit(connection, workspace, found, loaded, bad)
     hook("after commit")
-    done.update(ends)
-    remember(workspace, done)
-    removed = _remove(connection, workspace, found, finished, done, hook)
-    hook("after unlink")
     for one in loaded:
         connection.execute(f"DROP TABLE {loaded_name(one.stream)}")
-    killed = 0 if left else _end_killed(connection, workspace, found, finished)
-    return FoldReport(
-        sum(one.records for one in loaded),
-        sum(map(len, bad.values())),
-        removed,
-        left or killed,
-        killed,
-    )
+    return sum(one.records for one in loaded), sum(map(len, bad.values()))
 
 
 def _end_killed(
@@ -248,9 +259,9 @@ def _remove(
         with claim(segment) as free:
             gone = free and segment.path.stat().st_size <= done.get(segment.name, 0)
             if gone and os.name != "nt":
-                segment.path.unlink()
-        if gone and os.name == "nt":  # there an open file cannot be deleted
-            segment.path.unlink(missing_ok=True)
+                keep(workspace, segment)
+        if gone and os.name == "nt":  # there an open file cannot be moved
+            keep(workspace, segment)
         removed += gone
     return removed
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mlcycle.errors import WorkspaceError
 from mlcycle.journal.reader import BAD
+from mlcycle.store.generations import FACTS
 
 if TYPE_CHECKING:
     from mlcycle.workspace import Workspace
@@ -34,14 +35,12 @@ def loss(workspace: Workspace) -> WorkspaceError | None:
     holding = [folder.relative_to(workspace.root).as_posix() for folder in folders if any(_files(folder))]
     if not holding:
         return None
-    backups = sorted(_files(home / "backup"), key=lambda file: file.name)
-    if backups:
-        hint = f"put the newest backup in its place: cp {backups[-1]} {path}"
-    else:
-        hint = f"there is no backup in {home}: put a copy of the store in its place, or move {home} away"
-    newest = f"; the newest backup is {backups[-1].name}" if backups else ""
-    return WorkspaceError(f"{path} is missing, though {', '.join(holding)} hold files{newest}", hint=hint)
+    return WorkspaceError(
+        f"{path} is missing, though {', '.join(holding)} hold files",
+        hint="mlcycle store restore makes it again from the log, as far as that reaches",
+    )
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".part")
+    # What a generation says of itself is there in a workspace that holds nothing yet, too.
+    return (path for path in folder.rglob("*") if path.is_file() and path.name != FACTS)

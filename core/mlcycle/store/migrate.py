@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -15,6 +14,7 @@ from mlcycle import clock
 from mlcycle.errors import WorkspaceError
 from mlcycle.ids import new_id
 from mlcycle.store.connection import DamagedWal, close, connect
+from mlcycle.store.generations import begin, current
 from mlcycle.store.lost import MADE, loss
 
 if TYPE_CHECKING:
@@ -24,7 +24,19 @@ if TYPE_CHECKING:
 
     from mlcycle.workspace import Workspace
 
-__all__ = ["Migration", "Outdated", "application", "check", "migrations", "open_for_writing", "views"]
+__all__ = [
+    "Migration",
+    "Outdated",
+    "application",
+    "bring_up",
+    "check",
+    "lay_folders",
+    "make",
+    "migrations",
+    "open_for_writing",
+    "set_aside",
+    "views",
+]
 
 FOLDERS = ("journal", "data", "artifacts", "online", "tmp")
 
@@ -113,8 +125,7 @@ def open_for_writing(
     lost = loss(workspace)
     if lost is not None:
         raise lost
-    for folder in FOLDERS:
-        (workspace.home / folder).mkdir(exist_ok=True)
+    lay_folders(workspace)
     if not workspace.database.exists():
         _create(workspace, known)
     connection = _recovered(workspace)
@@ -122,31 +133,55 @@ def open_for_writing(
         check(connection, known)
     except Outdated as old:
         if old.version < known[-1].version:
-            # A copy taken while the file is open here would drop DuckDB's lock on it.
-            connection.execute("CHECKPOINT")
-            close(connection)
-            _set_aside(workspace, f"before-{known[-1].version:04d}")
-            connection = connect(workspace.database, read_only=False)
+            connection = _copied(workspace, connection, f"before migration {known[-1].version}")
         _migrate(connection, known, old.version)
     except BaseException:
         close(connection)
         raise
+    if current(workspace) is None:
+        connection = _copied(workspace, connection, "first copy")
     return connection
 
 
-def _create(workspace: Workspace, known: tuple[Migration, ...]) -> None:
-    # Made under another name: a file that a killed process left half made would never open again.
-    path = workspace.tmp / f"new-pid{os.getpid()}.duckdb"
-    path.unlink(missing_ok=True)
+def _copied(workspace: Workspace, connection: DuckDBPyConnection, why: str) -> DuckDBPyConnection:
+    # A copy taken while the file is open here would drop DuckDB's lock on it.
+    connection.execute("CHECKPOINT")
+    close(connection)
+    begin(workspace, why)
+    return connect(workspace.database, read_only=False)
+
+
+def lay_folders(workspace: Workspace) -> None:
+    """Make the folders of everything the tool writes."""
+    for folder in FOLDERS:
+        (workspace.home / folder).mkdir(parents=True, exist_ok=True)
+
+
+def make(path: Path, known: tuple[Migration, ...] | None = None) -> None:
+    """Make an empty store at a place where nothing is."""
     connection = connect(path, read_only=False)
     try:
-        _migrate(connection, known, 0)
+        _migrate(connection, known or migrations(), 0)
         facts = [("created_by", application()), ("created_at", clock.wall().isoformat())]
         for key, value in facts:
             connection.execute("INSERT INTO meta (key, value) VALUES (?, ?)", [key, value])
         connection.execute("CHECKPOINT")
     finally:
         close(connection)
+
+
+def bring_up(connection: DuckDBPyConnection, version: int) -> None:
+    """Migrate an open store from a version to this program's, without a copy of it."""
+    _migrate(connection, migrations(), version)
+
+
+def _create(workspace: Workspace, known: tuple[Migration, ...]) -> None:
+    # Made under another name: a file that a killed process left half made would never open again.
+    path = workspace.tmp / f"new-pid{os.getpid()}.duckdb"
+    path.unlink(missing_ok=True)
+    make(path, known)
+    if current(workspace) is None:
+        begin(workspace, "new", empty=True)
     path.replace(workspace.database)
     ignore = workspace.home / MADE
     if not ignore.exists():
@@ -223,15 +258,15 @@ def _recovered(workspace: Workspace) -> DuckDBPyConnection:
     # Nothing acknowledged is in the log alone: the journal still has what was folded since the checkpoint,
     # and commands are acknowledged after it.
     wal = _wal(workspace)
-    kept = _free_name(workspace.home / "recovery", f"{_stamp(clock.wall())}-{wal.name}")
-    wal.replace(kept)
+    kept = set_aside(workspace, wal)
     try:
         connection = connect(workspace.database, read_only=False)
     except WorkspaceError:
         kept.replace(wal)
         raise
     connection.execute(
-        "INSERT INTO audit_log VALUES (?, ?, 'mlcycle', 'recover', ?, NULL, to_json(?))",
+        "INSERT INTO audit_log (audit_id, ts, actor, action, object, after)"
+        " VALUES (?, ?, 'mlcycle', 'recover', ?, to_json(?))",
         [new_id(), clock.wall(), f"recovery/{kept.name}", why.splitlines()[0]],
     )
     return connection
@@ -241,13 +276,11 @@ def _wal(workspace: Workspace) -> Path:
     return workspace.database.with_name(workspace.database.name + ".wal")
 
 
-def _set_aside(workspace: Workspace, name: str) -> None:
-    target = _free_name(workspace.home / "backup", f"{_stamp(clock.wall())}-{name}.duckdb")
-    part = target.with_suffix(".part")
-    shutil.copyfile(workspace.database, part)
-    with part.open("rb+") as file:
-        os.fsync(file.fileno())
-    part.replace(target)
+def set_aside(workspace: Workspace, path: Path) -> Path:
+    """Move a file that cannot be used to `recovery/`, under a name of its own; returns where it is."""
+    kept = _free_name(workspace.home / "recovery", f"{_stamp(clock.wall())}-{path.name}")
+    path.replace(kept)
+    return kept
 
 
 def _free_name(folder: Path, name: str) -> Path:

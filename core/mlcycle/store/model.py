@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 from typing import Literal
 
-__all__ = ["Finding", "FoldReport", "Health", "Report"]
+__all__ = ["Backup", "Finding", "FoldReport", "Health", "Report", "Restored"]
 
 Level = Literal["note", "mend", "damaged"]
 
@@ -76,3 +78,33 @@ class Report:
     def exit_code(self) -> int:
         """0 if healthy (notes are), 1 if something is to be mended or is damaged."""
         return int(any(finding.level != "note" for finding in self.findings))
+
+
+@dataclass(frozen=True)
+class Backup:
+    """A copy of the store, or of the workspace."""
+
+    generation: int
+    """The generation that was begun; that of the copied store if the copy went to another place."""
+    path: Path
+    bytes: int
+    """Bytes copied; contents that were there already are not copied again."""
+    files: int
+    """Contents copied: data parts, artifacts, archives and what the user wrote."""
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A store made again."""
+
+    source: str
+    """The generation's folder, or the backup, that it began with."""
+    changes: int
+    """Transactions done once more from the log."""
+    records: int
+    """Records of the journal taken in once more."""
+    missing: tuple[Finding, ...]
+    """What could not be had back; empty if all is there."""
+    set_aside: str
+    """Where the former file is, in the workspace; empty if there was none."""

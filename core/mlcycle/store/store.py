@@ -17,6 +17,7 @@ from mlcycle.store.transaction import Transaction
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+    from mlcycle.store.changes import Draft
     from mlcycle.store.connection import Params
     from mlcycle.workspace import Workspace
 
@@ -169,6 +170,7 @@ class Store:
             If the change cannot be written. Where only the last step failed, the checkpoint, the change may
             still be there at the next opening: look before doing it again.
         """
+        from mlcycle.store.changes import Draft
         from mlcycle.store.fold import STEP, backlog, fold
 
         if backlog(self.workspace) > STEP:
@@ -178,11 +180,12 @@ class Store:
             while fold(connection, self.workspace).left:
                 pass
             connection.execute("BEGIN")
-            current = Transaction(connection, self.workspace, action)
+            draft = Draft()
+            current = Transaction(connection, self.workspace, action, draft)
             _inside.current = (str(self.workspace.home), current)
             try:
                 yield current
-                _commit(connection)
+                _commit(connection, self.workspace, action, draft)
             except BaseException:
                 _roll_back(connection)
                 raise
@@ -281,6 +284,7 @@ class Store:
     @contextmanager
     def _writing(self, timeout_s: float) -> Iterator[DuckDBPyConnection]:
         from mlcycle.store.connection import close, exclusive, honest, writable
+        from mlcycle.store.generations import begin, is_large
         from mlcycle.store.migrate import open_for_writing
 
         if not writable(self.workspace):
@@ -291,6 +295,9 @@ class Store:
                 yield connection
             finally:
                 close(connection)
+            with contextlib.suppress(OSError):
+                if is_large(self.workspace):
+                    begin(self.workspace, "the log had grown")
 
     @contextmanager
     def _reading(self, *, alone: bool = False) -> Iterator[DuckDBPyConnection]:
@@ -304,17 +311,43 @@ class Store:
             return
 
 
-def _commit(connection: DuckDBPyConnection) -> None:
+def _commit(connection: DuckDBPyConnection, workspace: Workspace, action: str, draft: Draft) -> None:
     import duckdb
 
+    from mlcycle.store import changes
+    from mlcycle.store.generations import current
+
+    generation = current(workspace)
+    number = changes.last_number(connection) + 1
+    if draft.lines and generation is not None:
+        changes.write(generation.changes, number, action, _folded(connection, workspace), draft)
+        changes.set_number(connection, number)
     try:
         connection.execute("COMMIT")
+    except duckdb.Error as error:
+        if generation is not None:
+            with contextlib.suppress(CouldNot):
+                changes.forget(generation.changes, number)
+        raise _unwritten(error) from error
+    try:
         connection.execute("CHECKPOINT")
     except duckdb.Error as error:
-        raise CouldNot(
-            f"the change could not be written: {str(error).splitlines()[0]}",
-            hint="look for free disk space, then try again",
-        ) from error
+        raise _unwritten(error) from error
+
+
+def _folded(connection: DuckDBPyConnection, workspace: Workspace) -> dict[str, int]:
+    from mlcycle.journal.reader import segments
+    from mlcycle.store.tail import offsets
+
+    done = offsets(connection)
+    return {one.name: done[one.name] for one in segments(workspace.journal) if one.name in done}
+
+
+def _unwritten(error: Exception) -> CouldNot:
+    return CouldNot(
+        f"the change could not be written: {str(error).splitlines()[0]}",
+        hint="look for free disk space, then try again",
+    )
 
 
 def _roll_back(connection: DuckDBPyConnection) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlcycle.journal.reader import Segment, Tail, read_tail, segments
+from mlcycle.journal.reader import Segment, Tail, read_tail
 from mlcycle.store.rules import NUMBER, RULES, SEGMENT, STREAMS, bucket, of_stream
 
 if TYPE_CHECKING:
@@ -67,24 +67,48 @@ def offsets(connection: DuckDBPyConnection) -> dict[str, int]:
     return dict(connection.execute("SELECT segment, folded_to FROM segment").fetchall())
 
 
-def tails(journal: Path, done: dict[str, int], limit: int | None = None) -> tuple[list[Tail], int]:
-    """Read what lies behind the offsets, oldest segment first, and how many bytes were left unread."""
+def tails(
+    there: Iterable[Segment],
+    done: Mapping[str, int],
+    limit: int | None = None,
+    until: Mapping[str, int] | None = None,
+) -> tuple[list[Tail], int]:
+    """Read what lies behind the offsets.
+
+    Parameters
+    ----------
+    there
+        The segments, oldest first.
+    done
+        How far each is folded.
+    limit
+        The most bytes to read, about; None reads all.
+    until
+        Where to stop in each segment, one that is not named here is not read; None reads to the end of each.
+
+    Returns
+    -------
+    tuple
+        The tails, and how many bytes were left unread.
+    """
     found, room, left = [], limit, 0
-    for segment in segments(journal):
+    for segment in there:
         if segment.stream not in STREAMS:
             continue
         start = done.get(segment.name, 0)
-        if room is not None and room <= 0:
-            left += max(0, segment.size - start)
+        size = segment.size if until is None else min(segment.size, until.get(segment.name, 0))
+        if (room is not None and room <= 0) or (until is not None and size <= start):
+            left += max(0, size - start)
             continue
-        tail = read_tail(segment, start, room)
+        most = room if until is None else min(size - start, room or size)
+        tail = read_tail(segment, start, most)
         if tail is None:
             continue
         taken = tail.parsed.used + len(tail.torn)
         if room is not None:
             room -= taken
         if not tail.whole:
-            left += max(1, segment.size - start - taken)
+            left += max(0 if until is not None else 1, size - start - taken)
         found.append(tail)
     return found, left
 

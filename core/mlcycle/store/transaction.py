@@ -18,6 +18,7 @@ from mlcycle.store.tail import read_json, scratch
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+    from mlcycle.store.changes import Draft
     from mlcycle.store.connection import Params
     from mlcycle.workspace import Workspace
 
@@ -32,15 +33,31 @@ class Transaction:
     Keep it short: nobody can read or write meanwhile.
     """
 
-    def __init__(self, connection: DuckDBPyConnection, workspace: Workspace, action: str) -> None:
-        self._connection, self._workspace, self._action = connection, workspace, action
+    def __init__(
+        self, connection: DuckDBPyConnection, workspace: Workspace, action: str, draft: Draft
+    ) -> None:
+        self._connection, self._workspace, self._action, self._draft = connection, workspace, action, draft
 
     def execute(self, sql: str, params: Params = ()) -> None:
-        """Run one statement."""
-        self._connection.execute(sql, bind(params)).fetchall()
+        """Run one statement that changes rows.
+
+        It goes into the log of changes and is run once more should the store have to be made again, so it
+        depends on its values and the tables alone: no now(), no random(), no files.
+        """
+        values = bind(params)
+        self._connection.execute(sql, values).fetchall()
+        self._draft.do(sql, values)
 
     def rows(self, sql: str, params: Params = ()) -> list[dict[str, Any]]:
-        """Run one query and return all rows; UUIDs and JSON as text, VARIANT as Python objects."""
+        """Run one query and return all rows; UUIDs and JSON as text, VARIANT as Python objects.
+
+        Raises
+        ------
+        ValueError
+            If it is no query: what changes rows goes through `execute`, and so into the log of changes.
+        """
+        if not sql.lstrip(" (\n").upper().startswith(("SELECT", "FROM", "WITH")):
+            raise ValueError(f"no query: {sql[:60]}")
         return fetch(self._connection, sql, params)
 
     def one(self, sql: str, params: Params = ()) -> dict[str, Any] | None:
@@ -78,14 +95,15 @@ class Transaction:
             self._connection.execute(
                 f'INSERT INTO "{table}" ({columns}) SELECT {values} FROM {source}'
             ).fetchall()
+        self._draft.add(table, lines)
         return len(rows)
 
     def audit(self, object: str, *, before: object = None, after: object = None) -> None:  # noqa: A002
         """Note who did this transaction's action to what, and how it was before and after."""
-        self._connection.execute(
-            "INSERT INTO audit_log VALUES (?, ?, ?, ?, ?, ?, ?)",
+        self.execute(
+            "INSERT INTO audit_log (audit_id, ts, actor, action, object, before, after) VALUES (?, ?, ?, ?, ?, ?, ?)",
             [new_id(), clock.wall(), user(), self._action, object, _document(before), _document(after)],
-        ).fetchall()
+        )
 
     def _kinds(self, table: str) -> dict[str, str]:
         found = self._connection.execute(

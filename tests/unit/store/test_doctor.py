@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from mlcycle.hashing import sha256_bytes
@@ -16,6 +17,7 @@ from mlcycle.journal.frame import control
 from mlcycle.journal.reader import segments
 from mlcycle.store import Finding, Store
 from mlcycle.store.doctor import examine, mend
+from mlcycle.store.generations import generations
 from mlcycle.workspace import Workspace
 
 NOON = datetime(2026, 1, 2, 12)
@@ -194,7 +196,7 @@ import os, sys
 from pathlib import Path
 from mlcycle.store import Store, store
 from mlcycle.workspace import Workspace
-store._commit = lambda connection: (connection.execute("COMMIT"), os.kill(os.getpid(), 9))
+store._commit = lambda connection, *rest: (connection.execute("COMMIT"), os.kill(os.getpid(), 9))
 with Store(Workspace(Path(sys.argv[1]))).transaction("test") as change:
     change.execute("INSERT INTO meta VALUES ('a', 'b')")
 """
@@ -210,7 +212,7 @@ def test_a_log_beside_a_healthy_transaction_is_no_finding(store: Store) -> None:
     script = LOG.replace('(connection.execute("COMMIT"), os.kill(os.getpid(), 9))', "SLOW(connection)")
     script = script.replace(
         "store._commit =",
-        "SLOW = lambda c: (c.execute('COMMIT'), print('log', flush=True), sys.stdin.readline(),"
+        "SLOW = lambda c, *rest: (c.execute('COMMIT'), print('log', flush=True), sys.stdin.readline(),"
         " c.execute('CHECKPOINT'))\nstore._commit =",
     )
     command = [sys.executable, "-c", script, str(store.workspace.root)]
@@ -242,19 +244,17 @@ def test_looking_at_a_damaged_log_says_so_and_leaves_it_to_mending(store: Store)
 
 
 def test_looking_at_an_outdated_store_says_so_and_leaves_it_to_mending(store: Store) -> None:
-    with store.transaction("test") as change:
-        change.execute("DELETE FROM schema_version")
-        for row in change.rows(
-            "SELECT table_name AS name FROM duckdb_tables() WHERE database_name = 'store'"
-        ):
-            if row["name"] not in ("schema_version", "meta"):
-                change.execute(f'DROP TABLE "{row["name"]}" CASCADE')
-        change.execute("INSERT INTO schema_version VALUES (0, 'old', '', '0', '2026-01-01')")
+    with duckdb.connect(str(store.workspace.database)) as connection:
+        connection.execute("DELETE FROM schema_version")
+        for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall():
+            if name not in ("schema_version", "meta"):
+                connection.execute(f'DROP TABLE "{name}" CASCADE')
+        connection.execute("INSERT INTO schema_version VALUES (0, 'old', '', '0', '2026-01-01')")
     whole = store.workspace.database.read_bytes()
     finding = only(store.workspace)
     assert finding.level == "mend" and "older mlcycle" in finding.what
     assert store.workspace.database.read_bytes() == whole
-    assert not (store.workspace.home / "backup").exists()
+    assert len(generations(store.workspace)) == 1
 
 
 def test_a_half_written_file_is_swept_at_once_if_the_process_it_names_is_gone(store: Store) -> None:

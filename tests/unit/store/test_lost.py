@@ -23,24 +23,10 @@ def test_a_store_that_is_gone_while_its_files_are_there_is_damage_and_never_made
     for use in (lambda: store.read("SELECT 1 AS n"), lambda: Store.create(store.workspace)):
         with pytest.raises(WorkspaceError, match=r"store\.duckdb is missing, though \.mlcycle/") as caught:
             use()
-        assert caught.value.exit_code == 3 and "no backup" in caught.value.hint
+        assert caught.value.exit_code == 3 and "mlcycle store restore" in caught.value.hint
     assert [finding.level for finding in examine(store.workspace).findings] == ["damaged"]
     assert examine(store.workspace).exit_code == 1 and mend(store.workspace).exit_code == 1
     assert not store.workspace.database.exists()
-
-
-def test_the_newest_backup_of_a_lost_store_is_named_and_works_when_put_back(store: Store) -> None:
-    backup = store.workspace.home / "backup"
-    backup.mkdir()
-    for stamp in ("20260101T000000", "20260301T000000", "20260201T000000"):
-        (backup / f"{stamp}-before-0002.duckdb").write_bytes(store.workspace.database.read_bytes())
-    store.workspace.database.unlink()
-    newest = backup / "20260301T000000-before-0002.duckdb"
-    with pytest.raises(WorkspaceError, match=newest.name) as caught:
-        store.read("SELECT 1 AS n")
-    assert str(newest) in caught.value.hint
-    newest.replace(store.workspace.database)
-    assert store.read("SELECT 1 AS n") == [{"n": 1}]
 
 
 def test_a_run_logged_before_the_first_command_is_no_lost_store(tmp_path: Path) -> None:

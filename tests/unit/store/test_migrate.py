@@ -11,6 +11,7 @@ from mlcycle.errors import WorkspaceError
 from mlcycle.ids import new_id
 from mlcycle.store import Store, migrate
 from mlcycle.store.connection import close
+from mlcycle.store.generations import generations
 from mlcycle.store.migrate import Migration, migrations, open_for_writing, views
 from mlcycle.workspace import Workspace
 
@@ -58,8 +59,9 @@ def test_an_older_store_is_copied_aside_and_brought_up_to_date(store: Store) -> 
     for _ in range(2):
         close(open_for_writing(store.workspace, known=later))
     assert outside(store, "SELECT more FROM meta LIMIT 1") == [(None,)]
-    (copy,) = (store.workspace.home / "backup").iterdir()
-    with duckdb.connect(str(copy)) as connection:
+    _, newer = generations(store.workspace)
+    assert newer.is_whole() and "migration" in newer.facts["why"]
+    with duckdb.connect(str(newer.copy), read_only=True) as connection:
         assert connection.execute("SELECT max(version) FROM schema_version").fetchall() == [
             (len(migrations()),)
         ]
@@ -102,7 +104,7 @@ import os, sys
 from pathlib import Path
 from mlcycle.store import Store, store
 from mlcycle.workspace import Workspace
-def die(connection):
+def die(connection, *rest):
     connection.execute("COMMIT")
     os.kill(os.getpid(), 9)
 store._commit = die
@@ -149,7 +151,7 @@ def test_a_damaged_file_is_said_to_be_damaged_and_left_as_it_is(store: Store) ->
         store.workspace.database.write_bytes(damage)
         with pytest.raises(WorkspaceError, match="cannot be read") as caught:
             store.read("SELECT * FROM runs")
-        assert "backup" in caught.value.hint
+        assert "mlcycle store restore" in caught.value.hint
         with pytest.raises(WorkspaceError), store.transaction("test"):
             pass
         assert store.workspace.database.read_bytes() == damage

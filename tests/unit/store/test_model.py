@@ -1,4 +1,4 @@
-"""The store against a list: whatever is appended, folded, killed and torn, each record is there exactly once."""
+"""The store against a list: whatever is appended, folded, killed, damaged and restored, each record is there once."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from mlcycle.ids import new_id
 from mlcycle.journal import SegmentWriter
 from mlcycle.journal.frame import encode, frame
 from mlcycle.journal.reader import segments
-from mlcycle.store import Store
+from mlcycle.store import Store, backup, migrate, restore
 from mlcycle.store.connection import close, exclusive
 from mlcycle.store.fold import fold
-from mlcycle.store.migrate import open_for_writing
+from mlcycle.store.generations import generations
+from mlcycle.store.migrate import Migration, open_for_writing
 from mlcycle.workspace import Workspace
 
 NOON = datetime(2026, 1, 2, 12)
@@ -31,6 +32,12 @@ STAGES = ("before commit", "after commit", "after checkpoint", "after unlink")
 
 class Crash(BaseException):
     pass
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 64
+    path.write_bytes(content)
 
 
 class Against(RuleBasedStateMachine):
@@ -43,6 +50,9 @@ class Against(RuleBasedStateMachine):
         self.want: dict[str, float] = {}
         self.torn = 0
         self.rev = 0
+        self.added = 0
+        self.known = migrate.migrations()
+        self.original = migrate.migrations
 
     def record(self) -> dict[str, object]:
         name = new_id()
@@ -119,6 +129,42 @@ class Against(RuleBasedStateMachine):
     def the_program_starts_again(self) -> None:
         self.store = Store(self.store.workspace)
 
+    @rule()
+    def back_up(self) -> None:
+        backup(self.store.workspace)
+
+    @rule(copies=st.integers(0, 1), by=st.sampled_from(["rubbish", "nothing", "a flipped bit"]))
+    def the_store_is_lost_and_made_again(self, copies: int, by: str) -> None:
+        workspace = self.store.workspace
+        there = generations(workspace)
+        for generation in there[len(there) - copies :] if len(there) > 1 else ():
+            flip(generation.copy)
+        if by == "nothing":
+            workspace.database.unlink()
+        elif by == "rubbish":
+            workspace.database.write_bytes(b"rubbish" * 1000)
+        else:
+            flip(workspace.database)
+        assert restore(workspace).missing == ()
+
+    @rule()
+    def a_copy_elsewhere_is_put_back(self) -> None:
+        workspace = self.store.workspace
+        with tempfile.TemporaryDirectory() as folder:
+            backup(workspace, Path(folder))
+            workspace.database.unlink()
+            assert restore(workspace, Path(folder)).missing == ()
+
+    @rule()
+    def the_program_is_upgraded(self) -> None:
+        self.added += 1
+        more = Migration(
+            len(self.known) + self.added, "more", f"ALTER TABLE meta ADD COLUMN more{self.added} INTEGER;"
+        )
+        newer = (*migrate.migrations(), more)
+        migrate.migrations = lambda: newer  # type: ignore[assignment]
+        self.store.read("SELECT 1 AS one")
+
     def check(self, ask: Callable[[str], list[dict[str, Any]]]) -> None:
         rows = ask("SELECT prediction_id, score, features.a::DOUBLE AS a FROM predictions")
         assert len(rows) == len(self.want)
@@ -153,6 +199,7 @@ class Against(RuleBasedStateMachine):
         assert bad == [{"n": self.torn}]
         kept = self.journal / "bad"
         assert len(list(kept.iterdir()) if kept.exists() else []) == self.torn
+        migrate.migrations = self.original
         shutil.rmtree(self.store.workspace.root)
 
 
