@@ -6,6 +6,7 @@ temporary folder and the files it was opened for; the configuration is locked an
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -149,12 +150,14 @@ class Session:
             sha256, size = sha256_file(path), path.stat().st_size
             self._workspace.data.mkdir(parents=True, exist_ok=True)
             path.replace(self._workspace.part(sha256))
-        except OSError as error:
-            raise DataError(
-                f"cannot write {path}: {error.strerror}", hint="free some space, then try again"
-            ) from error
+        except (OSError, SqlError) as error:
+            why = error.strerror if isinstance(error, OSError) else _refused(str(error))
+            if why is None:
+                raise
+            raise DataError(f"cannot write {path}: {why}", hint="free some space, then try again") from error
         finally:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # a disk that can only be read now has said so above
+                path.unlink()
         return Part(sha256=sha256, rows=int(rows[0][0]), bytes=size)
 
     def _run(self, sql: str, params: Sequence[object] | Mapping[str, object]) -> duckdb.DuckDBPyConnection:
@@ -175,6 +178,12 @@ class Session:
         finally:
             with suppress(FileNotFoundError):
                 path.unlink()
+
+
+def _refused(text: str) -> str | None:
+    """Return which refusal of the operating system DuckDB's text is about; None if it is about the query."""
+    said = (os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO))
+    return next((words for words in said if words in text), None)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ lock on it, and one instance cannot have the file both for reading and for writi
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 import threading
@@ -52,6 +53,16 @@ FOREIGN_WAIT_S = 5.0
 HINT_DAMAGED = (
     "keep a copy of the folder, then mlcycle store restore: it makes the store again from its backup and logs"
 )
+
+REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+FULL = os.strerror(errno.ENOSPC)
+ROOM = {
+    FULL: "make room on the disk",
+    os.strerror(errno.EDQUOT): "make room on the disk",
+    os.strerror(errno.EROFS): "make the disk writable again, or copy the workspace to another",
+    os.strerror(errno.EIO): "look at the disk: it does not do what it is told",
+}
+"""What to do about it."""
 
 _one_at_a_time = threading.Lock()
 _here = threading.local()
@@ -139,6 +150,8 @@ def connect(path: Path, *, read_only: bool, alone: bool = False) -> DuckDBPyConn
             text = str(error)
             if "replaying WAL" in text:
                 raise DamagedWal(text) from error
+            if (why := _refused(error)) is not None:
+                raise WorkspaceError(f"{path} cannot be opened: {why}", hint=ROOM[why]) from error
             if "set lock on file" not in text and "used by another process" not in text:
                 raise damaged(path, text) from error
             if time.monotonic() >= end:
@@ -213,12 +226,21 @@ def honest(path: Path) -> Iterator[None]:
         text = str(error)
         if "Corrupt database file" in text:
             raise damaged(path, text) from error
-        if "No space left on device" in text or "Could not write file" in text:
+        why = _refused(error)
+        if why is not None or "Could not write file" in text:
             raise CouldNot(
-                f"the store could not be written: {text.splitlines()[0]}",
-                hint="make room on the disk; nothing that was acknowledged is lost",
+                f"the store could not be written: {why or text.splitlines()[0]}",
+                hint=f"{ROOM[why or FULL]}; nothing that was acknowledged is lost",
             ) from error
         raise
+
+
+def _refused(error: Exception) -> str | None:
+    """Return why the operating system did not let us write; None if that is not what has happened."""
+    if isinstance(error, OSError) and error.errno in REFUSED:
+        return os.strerror(error.errno)
+    text = str(error)
+    return next((os.strerror(code) for code in REFUSED if os.strerror(code) in text), None)
 
 
 def fetch(connection: DuckDBPyConnection, sql: str, params: Params = ()) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from mlcycle.errors import Busy, CouldNot, MlcycleError, WorkspaceError
 from mlcycle.hashing import sha256_bytes, sha256_file
 from mlcycle.journal.reader import BAD, elsewhere, end, is_finished, read_tail, segments
 from mlcycle.store import orphans
-from mlcycle.store.killed import deserted, end_them
+from mlcycle.store.killed import deserted, end_them, over
 from mlcycle.store.leftovers import HALF_AFTER_S, abandoned, older, unnamed
 from mlcycle.store.lost import loss
 from mlcycle.store.model import Finding, Report
@@ -99,8 +99,9 @@ def _put_right(workspace: Workspace) -> None:
     for segment in segments(workspace.journal):
         if elsewhere(segment) and older(segment.path, HALF_AFTER_S):
             end(segment)
+    finished = over(workspace)
     with store.looking() as ask:
-        killed, unserved = deserted(workspace, ask), _unserved(workspace, ask)
+        killed, unserved = deserted(workspace, ask, finished), _unserved(workspace, ask)
     end_them(workspace, killed)
     with store.transaction("mend") as change:  # folds
         for row in unserved:
@@ -190,10 +191,11 @@ def _store(workspace: Workspace) -> list[Finding]:
 
 def _rows(store: Store) -> Iterator[Finding]:
     workspace = store.workspace
+    finished = over(workspace)
     with store.looking() as ask:
         contents = ask(orphans.CONTENTS)
         found = [*_journal(workspace, ask), *_blocks(ask)]
-        for row in deserted(workspace, ask):
+        for row in deserted(workspace, ask, finished):
             what = f"run {row['name']} is marked running, but its process is gone"
             found.append(Finding("mend", what, row["run_id"]))
         for row in _unserved(workspace, ask):

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from mlcycle import clock
 from mlcycle.hashing import sha256_bytes
-from mlcycle.journal.reader import BAD, Tail, claim, is_finished, segments
+from mlcycle.journal.reader import BAD, Tail, claim, segments
 from mlcycle.store.connection import fetch
 from mlcycle.store.generations import keep
-from mlcycle.store.killed import deserted, end_them
+from mlcycle.store.killed import deserted, end_them, over
 from mlcycle.store.model import FoldReport
 from mlcycle.store.rules import STREAMS, of_stream
 from mlcycle.store.tail import LAST, ROLLUP, Loaded, derived, load, loaded_name, offsets, tails
@@ -83,7 +83,7 @@ def fold(
     """
     done = offsets(connection)
     # Before reading: a writer found gone now cannot append behind what is read.
-    finished = {segment.name for segment in segments(workspace.journal) if is_finished(segment)}
+    finished = over(workspace)
     found, left = tails(segments(workspace.journal), done, STEP if limit is None else limit)
     for tail in found:
         if tail.whole and tail.torn and tail.segment.name in finished:
@@ -134,7 +134,7 @@ def _end_killed(
     if not gone and home in _looked:
         return 0
     _looked.add(home)
-    rows = deserted(workspace, lambda sql: fetch(connection, sql))
+    rows = deserted(workspace, lambda sql: fetch(connection, sql), finished)
     return len(rows) if rows and end_them(workspace, rows) else 0
 
 

@@ -11,7 +11,7 @@ from mlcycle.store import writers
 if TYPE_CHECKING:
     from mlcycle.workspace import Workspace
 
-__all__ = ["deserted", "end_them"]
+__all__ = ["deserted", "end_them", "over"]
 
 OPEN = """
     SELECT w.run_id, w.writer, any_value(coalesce(s.name, w.run_id::VARCHAR)) AS name,
@@ -26,16 +26,30 @@ OPEN = """
 """Runs that a process has begun or resumed and not ended, with the last sign of life."""
 
 
-def deserted(workspace: Workspace, ask: Callable[[str], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+def over(workspace: Workspace) -> set[str]:
+    """Return the names of the segments that nobody will write to any more."""
+    return {one.name for one in segments(workspace.journal) if is_finished(one)}
+
+
+def deserted(
+    workspace: Workspace, ask: Callable[[str], list[dict[str, Any]]], finished: set[str]
+) -> list[dict[str, Any]]:
     """Return the runs that nobody who lives will end, a row for each process that should have.
 
-    A process lives while it holds the lock of a segment; one in another machine or container lives until
-    its segment has an end.
+    Parameters
+    ----------
+    workspace
+        Whose runs.
+    ask
+        Runs a query over a state that is not older than `finished`.
+    finished
+        The segments that were over before that state was read: a run that ends in between is not deserted. A
+        process lives while it holds the lock of a segment; in another machine or container until its end record.
     """
     rows = ask(OPEN)
     if not rows:
         return []
-    alive = {one.writer for one in segments(workspace.journal) if not is_finished(one)}
+    alive = {one.writer for one in segments(workspace.journal) if one.name not in finished}
     return [row for row in rows if row["writer"] not in alive]
 
 

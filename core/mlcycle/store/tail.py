@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -191,7 +191,8 @@ def scratch(lines: Sequence[bytes], folder: Path) -> Iterator[Path]:
     try:
         yield path
     finally:
-        path.unlink()
+        with suppress(OSError):  # of a disk that can only be read now, and has another error to tell
+            path.unlink()
 
 
 def _written(lines: Sequence[bytes], folder: Path | None) -> Path:
