@@ -253,7 +253,9 @@ def _runs(tx: Transaction) -> None:
             "run_end", [{"run_id": _id(number), "status": status, "ended_at": at + timedelta(seconds=4.5)}]
         )
         if auc is not None:
-            tx.insert("metric", [{"run_id": _id(number), "key": "auc", "step": 0, "ts": at, "value": auc}])
+            point = {"run_id": _id(number), "key": "auc", "step": 0, "ts": at, "value": auc}
+            tx.insert("metric", [point])
+            tx.insert("metric_last", [point | {"lo": auc, "hi": auc, "n": 1}])
 
 
 def _models(tx: Transaction) -> None:

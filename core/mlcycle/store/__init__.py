@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from mlcycle.store.backups import backup
+    from mlcycle.store.compacting import compact
+    from mlcycle.store.exporting import export
     from mlcycle.store.restoring import restore
 
 __all__ = [
@@ -24,10 +26,12 @@ __all__ = [
     "Store",
     "Transaction",
     "backup",
+    "compact",
+    "export",
     "restore",
 ]
 
-VERBS = {"backup": "backups", "restore": "restoring"}
+VERBS = {"backup": "backups", "compact": "compacting", "export": "exporting", "restore": "restoring"}
 """Verbs that are loaded when first used, with their modules; these have other names than the verbs they hold."""
 
 

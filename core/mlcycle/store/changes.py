@@ -31,6 +31,7 @@ __all__ = [
     "forget",
     "index",
     "last_number",
+    "newest",
     "note_kept",
     "set_number",
     "steps",
@@ -40,6 +41,7 @@ __all__ = [
 TIME, DAY, BYTES, FLOAT = "time", "date", "bytes", "float"
 LARGEST_STEP = 1 << 20
 """Bytes of rows in one line, about."""
+LAST_LINES = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -188,6 +190,17 @@ def last_number(connection: DuckDBPyConnection) -> int:
     """Return the number of the last change that the store has."""
     row = connection.execute("SELECT value FROM meta WHERE key = 'change'").fetchone()
     return int(row[0]) if row else 0
+
+
+def newest(path: Path) -> int:
+    """Return the number of the last change near the end of the log; 0 if there is none."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - LAST_LINES))
+            payloads = parse(file.read()).records
+    except FileNotFoundError:
+        return 0
+    return max((json.loads(one)["done"] for one in payloads if one.startswith(b'{"done":')), default=0)
 
 
 def set_number(connection: DuckDBPyConnection, number: int) -> None:

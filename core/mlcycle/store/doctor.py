@@ -15,7 +15,9 @@ from mlcycle import clock
 from mlcycle.errors import Busy, CouldNot, MlcycleError, WorkspaceError
 from mlcycle.hashing import sha256_bytes, sha256_file
 from mlcycle.journal.reader import BAD, elsewhere, end, is_finished, read_tail, segments
-from mlcycle.store import orphans
+from mlcycle.store import orphans, recoverable
+from mlcycle.store.backups import backup
+from mlcycle.store.generations import generations
 from mlcycle.store.killed import deserted, end_them, over
 from mlcycle.store.leftovers import HALF_AFTER_S, abandoned, older, unnamed
 from mlcycle.store.lost import loss
@@ -30,6 +32,10 @@ __all__ = ["examine", "mend"]
 WAIT_S = 10.0
 SERVER = "mlcycle.serving"
 """What the command line of a model server names."""
+RESTORED = """
+    SELECT ts, object, array_to_string(after::VARCHAR[], '; ') AS missing FROM audit_log
+    WHERE action = 'restore' AND json_array_length(after) > 0 ORDER BY ts
+"""
 ORDER = {"damaged": 0, "mend": 1, "note": 2}
 
 
@@ -55,6 +61,7 @@ def examine(workspace: Workspace) -> Report:
         )
     elif workspace.database.exists() and not closed:
         findings += _store(workspace)
+    findings += recoverable.look(workspace)
     findings.sort(key=lambda finding: ORDER[finding.level])
     return Report(tuple(findings))
 
@@ -76,6 +83,7 @@ def mend(workspace: Workspace) -> Report:
     # What could not be looked at before the log or the schema was put right.
     before += [finding for finding in examine(workspace).findings if finding not in before]
     _put_right(workspace)
+    _copy_anew(workspace, before)
     after = examine(workspace)
     left = {(finding.what, finding.where) for finding in after.findings}
     mended = [finding for finding in before if (finding.what, finding.where) not in left]
@@ -112,6 +120,14 @@ def _put_right(workspace: Workspace) -> None:
             )
             change.audit(row["deployment"], before=row, after={"state": "stopped"})
         _sweep(workspace)
+
+
+def _copy_anew(workspace: Workspace, found: list[Finding]) -> None:
+    """Where a copy or a log is damaged and the store is not: make a new copy, and drop what is damaged."""
+    damaged = list(recoverable.look(workspace))
+    if damaged and not any(finding.level == "damaged" for finding in found):
+        backup(workspace)
+        recoverable.drop_older(workspace, generations(workspace)[-1])
 
 
 def _sweep(workspace: Workspace) -> None:
@@ -203,6 +219,9 @@ def _rows(store: Store) -> Iterator[Finding]:
                 f"deployment {row['deployment']} is marked {row['state']}, but process {row['pid']} is gone"
             )
             found.append(Finding("mend", what, row["deployment"]))
+        for row in ask(RESTORED):
+            what = f"restored on {row['ts']:%Y-%m-%d %H:%M} without: {row['missing']}"
+            found.append(Finding("note", what, row["object"]))
         for query in orphans.QUERIES:
             found += [Finding("damaged", query.what.format(**row), row["name"]) for row in ask(query.sql)]
         if not any(finding.level == "damaged" for finding in found):

@@ -39,6 +39,7 @@ __all__ = [
     "is_as_kept",
     "is_large",
     "keep",
+    "size",
 ]
 
 NAME = re.compile(r"\d{4,}")
@@ -226,19 +227,25 @@ def is_as_kept(path: Path, kept: Kept) -> bool:
         return False
 
 
+def size(generation: Generation) -> tuple[int, int]:
+    """Return the bytes of a generation's log, and how many segments are in it."""
+    total = count = 0
+    with contextlib.suppress(OSError):
+        total = generation.changes.stat().st_size
+    for stream in _names(generation.journal):
+        for entry in os.scandir(generation.journal / stream):
+            count += 1
+            total += entry.stat().st_size
+    return total, count
+
+
 def is_large(workspace: Workspace) -> bool:
     """Whether the log has grown so long that a copy of the store is the shorter way."""
     generation = current(workspace)
     if generation is None:
         return False
-    size = count = 0
-    with contextlib.suppress(OSError):
-        size = generation.changes.stat().st_size
-    for stream in _names(generation.journal):
-        for entry in os.scandir(generation.journal / stream):
-            count += 1
-            size += entry.stat().st_size
-    return count > MOST_SEGMENTS or size > max(LEAST_LOG, workspace.database.stat().st_size)
+    total, count = size(generation)
+    return count > MOST_SEGMENTS or total > max(LEAST_LOG, workspace.database.stat().st_size)
 
 
 _current: dict[str, Generation] = {}

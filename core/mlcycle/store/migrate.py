@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from mlcycle import clock
 from mlcycle.errors import WorkspaceError
 from mlcycle.ids import new_id
+from mlcycle.store.changes import last_number, newest
 from mlcycle.store.connection import DamagedWal, close, connect
 from mlcycle.store.generations import begin, current
 from mlcycle.store.lost import MADE, loss
@@ -138,8 +139,12 @@ def open_for_writing(
     except BaseException:
         close(connection)
         raise
-    if current(workspace) is None:
+    generation = current(workspace)
+    if generation is None:
         connection = _copied(workspace, connection, "first copy")
+    elif newest(generation.changes) > last_number(connection) + 1:
+        # Somebody has put an older file in its place: what would be logged now is no continuation.
+        connection = _copied(workspace, connection, "an older store was put in place")
     return connection
 
 

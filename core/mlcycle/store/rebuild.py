@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mlcycle.errors import CouldNot
+from mlcycle.errors import CouldNot, NotFoundError
 from mlcycle.journal.reader import Tail, segments
 from mlcycle.store import changes
 from mlcycle.store.changes import Change, Draft, Kept, last_number, set_number
@@ -139,6 +139,8 @@ class _Again:
 
     def change(self, generation: Generation, change: Change) -> None:
         """Make one change again."""
+        import duckdb
+
         last = last_number(self.connection)
         for number in range(last + 1, change.number):
             where = generation.changes.relative_to(self.workspace.root).as_posix()
@@ -147,12 +149,17 @@ class _Again:
         try:
             for step in changes.steps(generation.changes, change):
                 self.step(step, change)
-            set_number(self.connection, change.number)
-        except BaseException:
+        except (CouldNot, NotFoundError, duckdb.Error) as error:
+            # What it was built on is missing, or it is no change at all: the ones after it may still be had.
             self.connection.execute("ROLLBACK")
-            raise
+            self.connection.execute("BEGIN")
+            why = str(error).splitlines()[0]
+            where = generation.changes.relative_to(self.workspace.root).as_posix()
+            self.miss(f"change {change.number} ({change.action}) cannot be made again: {why}", where)
+        else:
+            self.done.changes += 1
+        set_number(self.connection, change.number)
         self.connection.execute("COMMIT")
-        self.done.changes += 1
 
     def step(self, step: Mapping[str, Any], change: Change) -> None:
         """Do one step of a change."""

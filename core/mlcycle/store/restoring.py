@@ -55,7 +55,9 @@ def restore(workspace: Workspace, source: Path | None = None) -> Restored:
     if source is not None and (source / EXPORT).is_file():
         from mlcycle.store.reimport import reimport
 
-        return reimport(workspace, source)
+        imported = reimport(workspace, source)
+        _note(workspace, imported)
+        return imported
     made, needed = Rebuilt(), None
     lay_folders(workspace)
     with exclusive(workspace, WAIT_S):
@@ -76,9 +78,15 @@ def restore(workspace: Workspace, source: Path | None = None) -> Restored:
         with contextlib.suppress(OSError):  # for want of room; the next change will try again
             begin(workspace, "restored", needed=needed)
     missing = [*made.missing, *_not_there(workspace)]
+    done = Restored(begun, made.changes, made.records, tuple(missing), aside)
+    _note(workspace, done)
+    return done
+
+
+def _note(workspace: Workspace, done: Restored) -> None:
     with Store(workspace).transaction("restore") as change:
-        change.audit(begun, before=aside or None, after=[finding.what for finding in missing])
-    return Restored(begun, made.changes, made.records, tuple(missing), aside)
+        what = [finding.what for finding in done.missing]
+        change.audit(done.source, before=done.set_aside or None, after=what)
 
 
 def _from_backup(workspace: Workspace, source: Path, path: Path) -> None:

@@ -250,6 +250,7 @@ class Store:
         """Say how far the tables are behind the journal, and who holds the store. Folds nothing."""
         from mlcycle.journal.locks import holder
         from mlcycle.journal.reader import segments
+        from mlcycle.store.generations import current, size
         from mlcycle.store.opening import opened
         from mlcycle.store.tail import offsets
 
@@ -263,6 +264,7 @@ class Store:
             ):
                 done = offsets(connection)
                 row = _sums(connection)
+        generation = current(self.workspace)
         who = holder(self.workspace.home)
         refused = writers.refused(self._journal)
         return Health(
@@ -271,6 +273,8 @@ class Store:
             bad_lines=int(row.get("bad") or 0),
             refused=max(int(row.get("refused") or 0), refused),
             holder=f"pid {who.pid} ({who.command})" if who else "",
+            copied_at=None if generation is None or generation.from_nothing else generation.created_at,
+            log_bytes=0 if generation is None else size(generation)[0],
         )
 
     def _current(self) -> Transaction | None:

@@ -132,13 +132,14 @@ def load(connection: DuckDBPyConnection, stream: str, found: Iterable[Tail], fol
     name = loaded_name(stream)
     wanted = " OR ".join(f"({rule.condition})" for rule in of_stream(stream))
     connection.execute(f"DELETE FROM {name} WHERE NOT coalesce({wanted}, false)")
-    good = {row[0] for row in connection.execute(f"SELECT {NUMBER} FROM {name}").fetchall()}
-    bad = [
-        (segment.name, payload)
-        for number, (segment, payload) in enumerate(lines)
-        if len(good) < len(lines) and number not in good
-    ]
-    return Loaded(stream, len(good), bad)
+    [(count,)] = connection.execute(f"SELECT count(*) FROM {name}").fetchall()
+    bad = []
+    if count < len(lines):
+        good = {row[0] for row in connection.execute(f"SELECT {NUMBER} FROM {name}").fetchall()}
+        bad = [
+            (segment.name, payload) for number, (segment, payload) in enumerate(lines) if number not in good
+        ]
+    return Loaded(stream, count, bad)
 
 
 def loaded_name(stream: str) -> str:
@@ -207,17 +208,16 @@ def _written(lines: Sequence[bytes], folder: Path | None) -> Path:
 
 
 def _numbered(lines: list[tuple[Segment, bytes]]) -> list[bytes]:
-    return [
-        b'{"%s":%d,"%s":"%s",%s\n'
-        % (
-            NUMBER.encode(),
-            number,
-            SEGMENT.encode(),
-            segment.name.encode(),
-            payload[1:] if payload[1:2] != b"}" else b'"":0}',
-        )
-        for number, (segment, payload) in enumerate(lines)
-    ]
+    numbered: list[bytes] = []
+    last, head = None, b""
+    for number, (segment, payload) in enumerate(lines):
+        if segment is not last:
+            last, head = (
+                segment,
+                b'{"%s":"%s","%s":' % (SEGMENT.encode(), segment.name.encode(), NUMBER.encode()),
+            )
+        numbered.append(b"%b%d%b%b\n" % (head, number, b"" if payload == b"{}" else b",", payload[1:]))
+    return numbered
 
 
 def _read_as(stream: str, *, strict: bool) -> dict[str, str]:
