@@ -27,8 +27,9 @@ _REFERENCE = Path(__file__).parent / "reference"
 _VIEWS = {
     "runs": "One training execution each: what ran, when, from which script and commit.",
     "params": "What a run was given. Of two values for one key the first acknowledged wins.",
+    "param_conflicts": "Values for a param that came later than the one that holds.",
     "metrics": "Every value a run logged, step by step.",
-    "latest_metrics": "The last value of each key of a run.",
+    "latest_metrics": "The last value of each key of a run, its least and largest one, and how many there were.",
     "tags": "Words on a run; the last value of a key wins.",
     "artifacts": "Files a run left, by content hash.",
     "run_inputs": "Dataset versions and training sets a run read.",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
@@ -112,6 +113,14 @@ class Gateway:
 
         return Store(self.workspace).sql(query)
 
+    def health(self) -> Mapping[str, Any]:
+        """Return how the store fares: what is behind, what was refused, who holds it, when it was copied last."""
+        from dataclasses import asdict
+
+        from mlcycle.store import Store
+
+        return asdict(Store(self.workspace).health())
+
     def table(self, name: str) -> list[dict[str, Any]]:
         """Return the rows of one of `tables.TABLES`."""
         from mlcycle_app.tables import TABLES
@@ -120,7 +129,16 @@ class Gateway:
 
     def tables(self, names: Sequence[str]) -> Mapping[str, list[dict[str, Any]]]:
         """Return the rows of several of `tables.TABLES`."""
-        return {name: self.table(name) for name in names}
+        with self.one_state():
+            return {name: self.table(name) for name in names}
+
+    @contextmanager
+    def one_state(self) -> Iterator[None]:
+        """Answer all that is asked in the block from one opening of the store, and so from one state of it."""
+        from mlcycle.store import Store
+
+        with Store(self.workspace).reading():
+            yield
 
     def board(self) -> Board:
         """Return the lifecycle board."""
@@ -132,7 +150,8 @@ class Gateway:
         """Return what the live panels draw."""
         from mlcycle.monitor import panel
 
-        return panel(self.workspace)
+        with self.one_state():
+            return panel(self.workspace)
 
     def signs(self) -> Mapping[tuple[str, int], str]:
         """Return the comparison of every requirement, by id and version."""

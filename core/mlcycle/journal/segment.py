@@ -26,6 +26,8 @@ __all__ = ["FORMAT", "SUFFIX", "SegmentWriter", "mark", "namespace"]
 
 FORMAT = 1
 SUFFIX = ".jnl"
+DURABILITY = "MLCYCLE_DURABILITY"
+"""Variable: `power` makes every record survive a power cut, not only the death of its process."""
 ROTATE_AT = 64 << 20
 LEAST_FREE = 0.05
 LOOK_AT_DISK_EVERY_S = 1.0
@@ -61,7 +63,7 @@ class SegmentWriter:
     stream
         The stream's name.
     sync
-        Whether every append also waits until the disk has it.
+        Whether every append also waits until the disk has it; if not said, where `MLCYCLE_DURABILITY` is `power`.
     rotate_at
         Bytes after which a new segment is begun.
     least_free
@@ -73,12 +75,13 @@ class SegmentWriter:
         root: Path,
         stream: str,
         *,
-        sync: bool = False,
+        sync: bool | None = None,
         rotate_at: int = ROTATE_AT,
         least_free: float = LEAST_FREE,
     ) -> None:
         self.folder = root / stream
-        self.stream, self.sync = stream, sync
+        self.stream = stream
+        self.sync = os.environ.get(DURABILITY) == "power" if sync is None else sync
         self.rotate_at, self.least_free = rotate_at, least_free
         self.refused = 0
         """Records that this process was not able to keep."""
@@ -88,6 +91,7 @@ class SegmentWriter:
         self._lock = threading.Lock()
         self._handle: int | None = None
         self._pid = 0
+        self._begun = 0
         self.path: Path | None = None
         """The segment that is being written, if there is one."""
         _writers.add(self)
@@ -181,7 +185,9 @@ class SegmentWriter:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
         flags |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
         while True:
-            path = self.folder / f"{time.time_ns():020d}-{mark()}{SUFFIX}"
+            # Segments are read in the order of their names, also when the clock has been set back.
+            self._begun = max(time.time_ns(), self._begun + 1)
+            path = self.folder / f"{self._begun:020d}-{mark()}{SUFFIX}"
             try:
                 handle = os.open(path, flags, 0o600)
             except FileExistsError:  # another writer of this process, in the same tick of a coarse clock

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from mlcycle import clock
 from mlcycle.hashing import sha256_bytes
-from mlcycle.journal.reader import BAD, Tail, claim, segments
+from mlcycle.journal.reader import BAD, Tail, claim, is_finished, segments
 from mlcycle.store.connection import fetch
 from mlcycle.store.generations import keep
 from mlcycle.store.killed import deserted, end_them, over
@@ -42,8 +42,10 @@ _known: dict[str, dict[str, int]] = {}
 
 
 def pending(workspace: Workspace) -> bool:
-    """Whether the journal may hold what this process has not seen folded. Opens nothing."""
-    return backlog(workspace) > 0
+    """Whether the journal may hold what this process has not seen folded, or the runs of a process that has died."""
+    if backlog(workspace) > 0:
+        return True
+    return any(is_finished(one) for one in segments(workspace.journal) if one.stream == "run")
 
 
 def backlog(workspace: Workspace) -> int:

@@ -16,12 +16,12 @@ __all__ = ["deserted", "end_them", "over"]
 OPEN = """
     SELECT w.run_id, w.writer, any_value(coalesce(s.name, w.run_id::VARCHAR)) AS name,
         greatest(any_value(w.began), max(m.ts)) AS last
-    FROM (SELECT run_id, writer, max(ts) AS began FROM live_run_writer GROUP BY run_id, writer) AS w
-    LEFT JOIN (SELECT run_id, writer, max(ended_at) AS ended FROM live_run_end GROUP BY run_id, writer) AS e
+    FROM (SELECT run_id, writer, max(ts) AS began, count(*) AS begun FROM live_run_writer GROUP BY run_id, writer) AS w
+    LEFT JOIN (SELECT run_id, writer, count(*) AS ended FROM live_run_end GROUP BY run_id, writer) AS e
         ON e.run_id = w.run_id AND e.writer = w.writer
     LEFT JOIN live_run_start AS s ON s.run_id = w.run_id
     LEFT JOIN live_metric_last AS m ON m.run_id = w.run_id
-    WHERE coalesce(e.ended < w.began, true) GROUP BY w.run_id, w.writer ORDER BY w.run_id, w.writer
+    WHERE w.begun > coalesce(e.ended, 0) GROUP BY w.run_id, w.writer ORDER BY w.run_id, w.writer
 """
 """Runs that a process has begun or resumed and not ended, with the last sign of life."""
 

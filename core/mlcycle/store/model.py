@@ -52,6 +52,8 @@ class Health:
     """Records that writers reported as refused in the last 30 days, this process's included."""
     holder: str
     """Who holds the store exclusively now: pid and command; empty if nobody does."""
+    generation: int | None = None
+    """Number of the generation that the log goes to, a folder of `.mlcycle/backup`."""
     copied_at: datetime | None = None
     """When the newest copy of the store was made; None if it began with the store itself."""
     log_bytes: int = 0

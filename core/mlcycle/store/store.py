@@ -273,6 +273,7 @@ class Store:
             bad_lines=int(row.get("bad") or 0),
             refused=max(int(row.get("refused") or 0), refused),
             holder=f"pid {who.pid} ({who.command})" if who else "",
+            generation=None if generation is None else generation.number,
             copied_at=None if generation is None or generation.from_nothing else generation.created_at,
             log_bytes=0 if generation is None else size(generation)[0],
         )

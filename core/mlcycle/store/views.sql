@@ -1,14 +1,14 @@
 -- The public views: what `mlcycle sql`, lessons, exports and other people's notebooks may rely on. Columns are added, never renamed.
 -- Tables fed by the journal are read through live_*: the table alone, or with the journal's tail when a fold could not come first.
--- A run goes on while one of the processes that began or resumed it has not ended it since.
+-- A run goes on while one of the processes that began or resumed it has not ended it as often: counted, since clocks may be set back.
 CREATE VIEW runs AS
     SELECT s.run_id, s.name, s.experiment, CASE WHEN w.goes_on THEN 'running' ELSE coalesce(e.status, 'running') END AS status, s.parent_run_id, s.started_at,
         CASE WHEN w.goes_on THEN NULL ELSE e.ended_at END AS ended_at, s.command, s.script_sha256, s.git_commit, s.git_dirty, s.environment
     FROM (SELECT * FROM live_run_start QUALIFY row_number() OVER (PARTITION BY run_id ORDER BY started_at) = 1) AS s
     LEFT JOIN (SELECT run_id, arg_max(status, ended_at) AS status, max(ended_at) AS ended_at FROM live_run_end GROUP BY run_id) AS e USING (run_id)
-    LEFT JOIN (SELECT run_id, bool_or(coalesce(ended < began, true)) AS goes_on
-        FROM (SELECT run_id, writer, max(ts) AS began FROM live_run_writer GROUP BY run_id, writer)
-        LEFT JOIN (SELECT run_id, writer, max(ended_at) AS ended FROM live_run_end GROUP BY run_id, writer) USING (run_id, writer)
+    LEFT JOIN (SELECT run_id, bool_or(begun > coalesce(ended, 0)) AS goes_on
+        FROM (SELECT run_id, writer, count(*) AS begun FROM live_run_writer GROUP BY run_id, writer)
+        LEFT JOIN (SELECT run_id, writer, count(*) AS ended FROM live_run_end GROUP BY run_id, writer) USING (run_id, writer)
         GROUP BY run_id) AS w USING (run_id);
 -- Of two values for one param the first that was acknowledged holds; the others are conflicts.
 CREATE VIEW params AS SELECT run_id, key, arg_min_null(value, ts) AS value FROM live_param GROUP BY run_id, key;

@@ -216,3 +216,28 @@ def test_the_journal_is_standard_library_only() -> None:
     code = "import sys, mlcycle.journal; print({'duckdb', 'polars', 'numpy', 'psutil'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_segments_keep_their_order_when_the_clock_is_set_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moments = iter([5_000, 4_000, 3_000, 9_000])
+    monkeypatch.setattr("mlcycle.journal.segment.time.time_ns", lambda: next(moments))
+    writer = SegmentWriter(tmp_path, "metric", rotate_at=10)
+    for step in range(4):
+        assert writer.append([{"step": step}])
+    found = [read_tail(segment, 0) for segment in segments(tmp_path)]
+    assert [json.loads(one.parsed.records[0])["step"] for one in found if one] == [0, 1, 2, 3]
+    writer.close()
+
+
+def test_every_record_waits_for_the_disk_if_the_user_wants_it_to_survive_a_power_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr("mlcycle.journal.segment._flush", synced.append)
+    for said, expected in (("", 0), ("power", 2)):
+        monkeypatch.setenv("MLCYCLE_DURABILITY", said)
+        with SegmentWriter(tmp_path, "metric") as writer:
+            assert writer.append([{"step": 1}]) and writer.append([{"step": 2}])
+        assert len(synced) == expected

@@ -416,3 +416,49 @@ def test_a_change_lets_others_in_between_the_steps_of_a_large_backlog(
     held.clear()
     with store.transaction("test"):
         assert len(held) == 1
+
+
+def test_a_run_that_ends_before_it_began_by_the_clock_has_ended(store: Store) -> None:
+    run = new_id()
+    start = {"kind": "start", "run_id": run, "experiment": "e", "started_at": "2026-01-01T12:00:00"}
+    end = {"kind": "end", "run_id": run, "status": "finished", "ended_at": "2026-01-01T11:00:00"}
+    assert store.append("run", [start])
+    assert store.read("SELECT status, ended_at FROM runs") == [{"status": "running", "ended_at": None}]
+    assert store.append("run", [end])
+    assert store.read("SELECT status FROM runs") == [{"status": "finished"}]
+    assert store.append("run", [{"kind": "resume", "run_id": run, "ts": "2026-01-01T11:30:00"}])
+    assert store.read("SELECT status, ended_at FROM runs") == [{"status": "running", "ended_at": None}]
+
+
+def test_a_run_that_two_processes_log_to_ends_with_its_last_writer(store: Store) -> None:
+    run = new_id()
+    store.append(
+        "run", [{"kind": "start", "run_id": run, "experiment": "e", "started_at": "2026-01-01T12:00:00"}]
+    )
+    code = f"""
+import sys
+from pathlib import Path
+from mlcycle.store import Store
+from mlcycle.workspace import Workspace
+store = Store(Workspace(Path(sys.argv[1])))
+store.append("run", [{{"kind": "resume", "run_id": "{run}", "ts": "2026-01-01T12:01:00"}}])
+print("resumed", flush=True)
+if sys.stdin.readline() == "end\\n":
+    store.append("run", [{{"kind": "end", "run_id": "{run}", "status": "finished", "ended_at": "2026-01-01T12:03:00"}}])
+"""
+    command = [sys.executable, "-c", code, str(store.workspace.root)]
+    for word, status in (("end\n", "finished"), ("", "killed")):
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+            assert other.stdout is not None and other.stdout.readline() == "resumed\n"
+            end = {"kind": "end", "run_id": run, "status": "failed", "ended_at": "2026-01-01T12:00:30"}
+            if word:
+                store.append("run", [end])
+            assert store.read("SELECT status FROM runs") == [{"status": "running"}]
+            if word:
+                other.communicate(word)
+            else:
+                other.kill()
+                other.communicate()
+        assert status in {row["status"] for row in store.read("SELECT status FROM run_end")}
+    ends = store.read("SELECT status FROM run_end ORDER BY ended_at")
+    assert [row["status"] for row in ends] == ["failed", "killed", "finished"]
