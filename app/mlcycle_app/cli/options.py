@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -11,9 +12,24 @@ import click
 from mlcycle_app.cli.output import Answer, emit
 from mlcycle_app.gateway import Gateway
 
-__all__ = ["command", "free_command"]
+__all__ = ["command", "consent", "free_command", "trusting"]
 
 Function = Callable[..., Answer]
+
+
+trusting = click.option(
+    "--trust",
+    is_flag=True,
+    help="Let code of this workspace run from now on, though it was not made here; see MLCYCLE_TRUST.",
+)
+"""The flag of every command that may run what a workspace brought."""
+
+
+def consent() -> Callable[[str], bool] | None:
+    """Return how to ask the person at the terminal for a yes; None if there is no terminal, or nobody at it."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+    return lambda question: click.confirm(question, default=False, err=True)
 
 
 def command(function: Function) -> click.Command:

@@ -15,6 +15,9 @@ __all__ = ["Answer", "emit", "plain", "say"]
 
 CELL = 60
 """Characters after which a table cell is cut; `--json` cuts nothing."""
+LINE = 400
+"""Characters after which a value beside its name is cut."""
+NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,10 @@ class Answer:
 
 
 def plain(value: Any) -> Any:
-    """Return a value as JSON has it: dataclasses as objects, times as ISO 8601, paths as text, NaN as null."""
+    """Return a value as JSON has it: dataclasses as objects, times as ISO 8601, paths as text.
+
+    JSON has no NaN and no infinities: they become the words "NaN", "Infinity" and "-Infinity", as in the journal.
+    """
     if is_dataclass(value) and not isinstance(value, type):
         return plain(asdict(value))
     if isinstance(value, Mapping):
@@ -47,7 +53,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-        return None
+        return NOT_FINITE[str(value)]
     if value is None or isinstance(value, str | int | float | bool):
         return value
     if isinstance(value, Path):
@@ -85,7 +91,7 @@ def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
     cells = [[_cell(row.get(column)) for column in columns] for row in rows]
     cells = [[cell if len(cell) <= CELL else cell[: CELL - 1] + "…" for cell in row] for row in cells]
     widths = [max(len(column), *(len(row[i]) for row in cells)) for i, column in enumerate(columns)]
-    right = [all(isinstance(row.get(column), int | float | None) for row in rows) for column in columns]
+    right = [all(_is_number(row.get(column)) for row in rows) for column in columns]
     lines = [_line([column.replace("_", " ") for column in columns], widths, right)]
     lines += [_line(row, widths, right) for row in cells]
     return "\n".join(lines)
@@ -99,9 +105,14 @@ def _beside(value: Any) -> str:
     if isinstance(value, dict) and any(isinstance(item, dict | list) for item in value.values()):
         names = max(len(str(key)) for key in value)
         return gap + gap.join(
-            f"{str(key).replace('_', ' '):<{names}}  {_cell(item)}".rstrip() for key, item in value.items()
+            f"{str(key).replace('_', ' '):<{names}}  {_cut(_cell(item))}".rstrip()
+            for key, item in value.items()
         )
-    return _cell(value)
+    return _cut(_cell(value))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LINE else f"{text[: LINE - 1]}… ({len(text)} characters: --json has them all)"
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
@@ -110,6 +121,10 @@ def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) ->
         for cell, width, flush in zip(cells, widths, right, strict=True)
     )
     return "  ".join(padded).rstrip()
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | None) or value in NOT_FINITE.values()
 
 
 def _cell(value: Any) -> str:

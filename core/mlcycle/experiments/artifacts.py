@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import stat
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -14,7 +16,10 @@ from mlcycle.hashing import CHUNK, sha256_bytes
 from mlcycle.ids import new_id
 from mlcycle.workspace import Workspace
 
-__all__ = ["Kept", "keep_bytes", "keep_file", "read_artifact"]
+__all__ = ["BY_HASH", "Kept", "keep_bytes", "keep_file", "long_value", "read_artifact", "whole"]
+
+BY_HASH = "sha256:"
+"""How the value of a long param or tag begins, which is kept as an artifact."""
 
 Kept = tuple[str, int]
 """Hash and size in bytes."""
@@ -35,6 +40,8 @@ def keep_file(workspace: Workspace, path: Path) -> Kept:
     except OSError as error:
         raise UsageError(f"{path} cannot be kept: {error.strerror or error}") from error
     with source:
+        if not stat.S_ISREG(os.fstat(source.fileno()).st_mode):
+            raise UsageError(f"{path} is no file that could be kept whole")
         return _keep(workspace, source)
 
 
@@ -66,6 +73,39 @@ def read_artifact(workspace: Workspace, sha256: str) -> bytes:
     if sha256_bytes(content) != sha256:
         raise DataError(f"the artifact {path} is damaged: its bytes have another hash", hint="mlcycle doctor")
     return content
+
+
+def long_value(kind: str, key: str) -> str:
+    """Return the path in a run of a param or tag that is too long for the table."""
+    return f"{kind}s/{key}.txt"
+
+
+def whole(
+    workspace: Workspace, kind: str, values: Mapping[str, str], kept: Callable[[str], str | None]
+) -> dict[str, str]:
+    """Return params or tags with the long ones read back.
+
+    Parameters
+    ----------
+    kind
+        `param` or `tag`.
+    values
+        As the table has them.
+    kept
+        Gives the hash of the run's artifact of a path. A text that only looks like a hash has none there.
+
+    Returns
+    -------
+    dict
+        A text that is gone or damaged stays a hash: doctor names the file, and the rest can be read.
+    """
+    read = dict(values)
+    for key, value in values.items():
+        sha256 = value.removeprefix(BY_HASH)
+        if sha256 != value and kept(long_value(kind, key)) == sha256:
+            with suppress(DataError):
+                read[key] = read_artifact(workspace, sha256).decode("utf-8", "replace")
+    return read
 
 
 def _keep(workspace: Workspace, source: BinaryIO) -> Kept:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from mlcycle.errors import UsageError
+from mlcycle.experiments.environment import hide
 from mlcycle.experiments.tracking import RUN_VARIABLE, start_run
 from mlcycle.workspace import VARIABLE, Workspace
 
@@ -42,8 +43,9 @@ def run_command(
     source = next((Path(word) for word in argv if word.endswith(SCRIPTS) and Path(word).is_file()), None)
     chosen = name or (source.stem if source else Path(argv[0]).name)
     with start_run(chosen, experiment=experiment, workspace=workspace, source=source) as run:
-        run.set_tags({"command": shlex.join(argv)})
-        environment = {**os.environ, VARIABLE: str(workspace.root), RUN_VARIABLE: run.run_id}
+        root = workspace.root
+        run.set_tags({"command": hide(root, shlex.join(argv).encode("utf-8", "replace")).decode()})
+        environment = {**os.environ, VARIABLE: str(root), RUN_VARIABLE: run.run_id}
         try:
             child = subprocess.Popen(
                 list(argv), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -57,7 +59,7 @@ def run_command(
                 tail.join()
         for tail, label in zip(tails, ("stdout", "stderr"), strict=True):
             if tail.kept:
-                run.log_bytes(bytes(tail.kept), f"output/{label}.txt")
+                run.log_content(hide(root, bytes(tail.kept)), f"output/{label}.txt")
         run.set_tags({"exit_code": code})
         run.end("finished" if code == 0 else "killed" if code in ENDED_FROM_OUTSIDE else "failed")
     return code if code >= 0 else 128 - code

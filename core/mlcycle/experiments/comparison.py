@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from mlcycle.errors import NotFoundError, UsageError
 from mlcycle.experiments import records
-from mlcycle.experiments.artifacts import read_artifact
+from mlcycle.experiments.artifacts import read_artifact, whole
 from mlcycle.experiments.metrics import lower_is_better, standard
 from mlcycle.experiments.model import Comparison, Difference, RunRow
 from mlcycle.experiments.training import OF_OURS, PACKAGE
@@ -26,14 +27,23 @@ def list_runs(workspace: Workspace, *, experiment: str | None = None, limit: int
 
 
 def show(workspace: Workspace, run: str) -> RunRow:
-    """Return the run of a name, an id, or an id's last digits.
+    """Return the run of a name, an id, or an id's last digits, with params and tags whole however long they are.
 
     Raises
     ------
     NotFoundError
         If there is none.
     """
-    return records.run(workspace, run)
+    found = records.run(workspace, run)
+
+    def kept(path: str) -> str | None:
+        return records.artifact(workspace, found.run_id, path)
+
+    return replace(
+        found,
+        params=whole(workspace, "param", found.params, kept),
+        tags=whole(workspace, "tag", found.tags, kept),
+    )
 
 
 def best(workspace: Workspace, metric: str | None = None, *, experiment: str | None = None) -> RunRow:

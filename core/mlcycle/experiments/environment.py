@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 import os
-import platform
+import re
 import shlex
-import shutil
-import subprocess
 import sys
+import threading
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-__all__ = ["Git", "command_line", "environment", "git_state", "script"]
+__all__ = ["Git", "command_line", "environment", "git_state", "hide", "script"]
 
 GIT_WITHIN_S = 5.0
+LOOK_AGAIN_S = 5.0
+"""A run begun this soon after another is told what that one was."""
+MOST_DIFF = 1 << 20
+NEVER_IN_A_DIFF = (
+    "*.env",
+    "*.env.*",
+    ".env*",
+    "*.pem",
+    "*.key",
+    "*.p12",
+    "id_rsa*",
+    "*credentials*",
+    "*secret*",
+)
+SECRET = re.compile(r"secret|token|passw|credential|api_?key|access_?key|private_?key", re.IGNORECASE)
+DECLARED = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
+SHORTEST_SECRET = 6
+"""Characters below which a value stands everywhere and tells nothing."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +43,14 @@ class Git:
     commit: str | None
     dirty: bool | None
     """Whether tracked files differ from the commit."""
+    diff: bytes = b""
+    """How they differ; nothing where that is longer than 1 MB."""
 
 
-def command_line() -> str:
-    """Return this process's command as it could be typed again."""
-    return shlex.join(sys.orig_argv)
+def command_line(folder: Path | None = None) -> str:
+    """Return this process's command as it could be typed again, secrets as the names of their variables."""
+    text = shlex.join(sys.orig_argv)
+    return text if folder is None else hide(folder, text.encode("utf-8", "replace")).decode()
 
 
 def script() -> Path | None:
@@ -39,8 +61,37 @@ def script() -> Path | None:
     return path if path is not None and path.suffix == ".py" and path.is_file() else None
 
 
+def environment() -> dict[str, object]:
+    """Return Python, system and installed packages with their versions; read once a process."""
+    return dict(_facts())
+
+
+def hide(folder: Path, content: bytes) -> bytes:
+    """Put `${env:NAME}` wherever the value of a secret stands.
+
+    Secrets are the variables that the workspace's declarations name, and those whose own name says so.
+
+    Parameters
+    ----------
+    folder
+        Of the workspace.
+    """
+    for name in sorted(_declared(folder) | {name for name in os.environ if SECRET.search(name)}):
+        value = os.environ.get(name, "")
+        if len(value) >= SHORTEST_SECRET:
+            content = content.replace(value.encode("utf-8", "replace"), f"${{env:{name}}}".encode())
+    return content
+
+
+def git_state(folder: Path) -> Git:
+    """Return where the folder's repository stands; nothing known without a repository or without git."""
+    return _git_state(folder, int(time.monotonic() // LOOK_AGAIN_S))
+
+
 @lru_cache(maxsize=1)
 def _facts() -> dict[str, object]:
+    import platform
+
     return {
         "python": platform.python_version(),
         "implementation": sys.implementation.name,
@@ -50,17 +101,12 @@ def _facts() -> dict[str, object]:
     }
 
 
-def environment() -> dict[str, object]:
-    """Return Python, system and installed packages with their versions; read once a process."""
-    return dict(_facts())
-
-
 def _packages() -> dict[str, str]:
     # The folders' names say it all; reading the metadata of each package takes ten times as long.
     found: dict[str, str] = {}
     for place in sys.path:
         try:
-            names = [entry.name for entry in Path(place or ".").iterdir()]
+            names = os.listdir(place or ".")  # noqa: PTH208 - a Path object for each name takes as long as the rest
         except OSError:
             continue
         for name in names:
@@ -72,30 +118,54 @@ def _packages() -> dict[str, str]:
 
 
 @lru_cache(maxsize=8)
-def git_state(folder: Path) -> Git:
-    """Return the commit the folder's repository is at; nothing known without a repository or without git."""
-    if not any((parent / ".git").exists() for parent in (folder, *folder.parents)) or not shutil.which("git"):
-        return Git(None, None)
-    commit = _git(folder, "rev-parse", "HEAD")
-    if commit is None:
-        return Git(None, None)
-    changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
-    return Git(commit, None if changes is None else bool(changes))
+def _declared(folder: Path) -> frozenset[str]:
+    found: set[str] = set()
+    for path in (*folder.glob("*.yaml"), *folder.glob("checks/*.yaml")):
+        with suppress(OSError):
+            found.update(DECLARED.findall(path.read_text("utf-8", "replace")))
+    return frozenset(found)
 
 
-def _git(folder: Path, *words: str) -> str | None:
+@lru_cache(maxsize=8)
+def _git_state(folder: Path, _moment: int) -> Git:
+    if not any((parent / ".git").exists() for parent in (folder, *folder.parents)):
+        return Git(None, None)
+    # One process tells the commit and whether anything differs; it says (initial) before the first commit.
+    told = _git(folder, "status", "--porcelain=v2", "--branch", "--untracked-files=no")
+    lines = (told or b"").decode("utf-8", "replace").splitlines()
+    commit = next((line.split()[-1] for line in lines if line.startswith("# branch.oid ")), "(initial)")
+    if commit == "(initial)":
+        return Git(None, None)
+    if not any(line and not line.startswith("#") for line in lines):
+        return Git(commit, False)
+    quiet = ("--no-color", "--no-ext-diff", "--no-textconv", "--no-relative")
+    left_out = [f":(top,exclude,icase,glob)**/{name}" for name in NEVER_IN_A_DIFF]
+    diff = _git(folder, "diff", *quiet, commit, "--", ":(top)", *left_out) or b""
+    return Git(commit, True, hide(folder, diff))
+
+
+def _git(folder: Path, *words: str) -> bytes | None:
+    import subprocess  # 5 ms that a folder without a repository does not need
+
     # Looking must not run what the repository's own configuration names (a file-system monitor, hooks).
     safe = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "--no-optional-locks")
     try:
-        done = subprocess.run(
+        with subprocess.Popen(
             ["git", *safe, "-C", str(folder), *words],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=GIT_WITHIN_S,
             stdin=subprocess.DEVNULL,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        ) as git:
+            clock = threading.Timer(GIT_WITHIN_S, git.kill)
+            clock.daemon = True
+            clock.start()
+            try:
+                told = git.stdout.read(MOST_DIFF + 1) if git.stdout else b""
+                if len(told) > MOST_DIFF:
+                    git.kill()
+                    return None
+            finally:
+                clock.cancel()
+        return told if git.returncode == 0 else None
+    except OSError:
         return None
-    return done.stdout.strip() if done.returncode == 0 else None

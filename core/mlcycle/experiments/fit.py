@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-__all__ = ["Fitted", "Kind", "Task", "fit", "missing_for", "one_thread"]
+__all__ = ["Fitted", "Kind", "Task", "fit", "missing_for", "one_thread", "round_thresholds"]
 
 Task = Literal["binary", "multiclass", "regression"]
 Kind = Literal["rule", "constant", "linear", "boosted_trees"]
@@ -97,7 +97,7 @@ def fit(
         estimator = _estimator(kind, task, dict(params or {}), seed)
         with one_thread():
             _fit(estimator, matrix, y, weight)
-            _round_thresholds(estimator)
+            round_thresholds(estimator)
     except (TypeError, ValueError) as error:
         raise UsageError(
             f"a {kind} model cannot be fitted: {error}", hint="see params in training.yaml"
@@ -147,7 +147,7 @@ def _fit(estimator: Any, matrix: Array, y: Array, weight: Array | None) -> None:
         estimator.fit(matrix, y, sample_weight=weight)
 
 
-def _round_thresholds(estimator: Any) -> None:
+def round_thresholds(estimator: Any) -> None:
     """Move every threshold of a booster down to a float32.
 
     No float32 value changes its branch (x <= t if and only if x <= the greatest float32 not above t), and an

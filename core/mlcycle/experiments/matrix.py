@@ -146,7 +146,7 @@ def learn_classes(target: Array) -> tuple[str, ...]:
     if values is None:
         text, known = _texts(target)
         return tuple(np.unique(text[known]).tolist())
-    return tuple(_class_name(value) for value in values[values == values].tolist())
+    return tuple(class_name(value) for value in values[values == values].tolist())
 
 
 def encode_target(target: Array, classes: Sequence[str] | None) -> NDArray[np.float64]:
@@ -160,11 +160,11 @@ def encode_target(target: Array, classes: Sequence[str] | None) -> NDArray[np.fl
         return np.ma.filled(np.ma.asarray(target).astype(np.float64), np.nan)
     place = {name: float(position) for position, name in enumerate(classes)}
     values = np.ma.asarray(target).tolist()
-    places = {value: place.get(_class_name(value), np.nan) for value in set(values)}
+    places = {value: place.get(class_name(value), np.nan) for value in set(values)}
     return np.array([places[value] for value in values], dtype=np.float64)
 
 
-def _class_name(value: object) -> str:
+def class_name(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer():
@@ -194,7 +194,7 @@ def _texts(column: Array) -> tuple[Array, Array]:
 
     values = np.ma.asarray(column).tolist()
     # Each distinct value is looked at once: a column has many rows and few of them.
-    names = {value: "" if value is None else _class_name(value) for value in set(values)}
+    names = {value: "" if value is None else class_name(value) for value in set(values)}
     missing = {value for value in names if value is None or value != value}
     known = np.array([value not in missing for value in values], dtype=bool)
     return np.array([names[value] for value in values], dtype=object), known

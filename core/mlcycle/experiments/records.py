@@ -13,13 +13,23 @@ from mlcycle.workspace import Workspace
 __all__ = ["artifact", "inputs", "run", "runs", "training_set"]
 
 RUNS = """
-    SELECT r.run_id::VARCHAR AS run_id, coalesce(n.value, r.name, '') AS name, r.experiment, r.status,
-        r.parent_run_id::VARCHAR AS parent_run_id, r.started_at, r.ended_at
-    FROM runs r LEFT JOIN (SELECT run_id, value FROM tags WHERE key = 'mlcycle.name') n USING (run_id)
+    SELECT run_id::VARCHAR AS run_id, name, experiment, status, parent_run_id::VARCHAR AS parent_run_id, started_at, ended_at
+    FROM runs
 """
-PARAMS = "SELECT run_id::VARCHAR AS run_id, key, value FROM params WHERE list_contains(?, run_id::VARCHAR) ORDER BY key"
-METRICS = "SELECT run_id::VARCHAR AS run_id, key, value FROM latest_metrics WHERE list_contains(?, run_id::VARCHAR) ORDER BY key"
-TAGS = "SELECT run_id::VARCHAR AS run_id, key, value FROM tags WHERE list_contains(?, run_id::VARCHAR) ORDER BY key"
+# A name given later, by a tag, stands before the one a run began with.
+ONE = """
+    SELECT run_id FROM (
+        SELECT r.run_id::VARCHAR AS run_id, coalesce(n.value, r.name, '') AS name, r.started_at
+        FROM runs AS r LEFT JOIN (SELECT run_id, value FROM tags WHERE key = 'mlcycle.name') AS n USING (run_id))
+    WHERE name = $name OR replace(run_id, '-', '') = $digits
+        OR (length($digits) >= 4 AND ends_with(replace(run_id, '-', ''), $digits))
+    ORDER BY name = $name DESC, started_at DESC
+"""
+# A range reaches through the views' grouping to the tables, whose blocks lie in the order of the ids; a list of ids does not.
+SPAN = "run_id BETWEEN $first::UUID AND $last::UUID"
+AMONG = f"{SPAN} AND run_id IN (SELECT unnest($ids::UUID[]))"
+# One row a run: a row a value costs twice as much on its way to Python.
+VALUES = "SELECT run_id::VARCHAR AS run_id, list(key) AS keys, list(value) AS found FROM {view} WHERE {where} GROUP BY run_id"
 TRAINING_SET = """
     SELECT training_set_id::VARCHAR AS training_set_id, name, sha256, features, dataset_versions, look_ahead,
         as_of, signature
@@ -38,22 +48,35 @@ def runs(
     from mlcycle.store import Store
 
     store = Store(workspace)
-    where, values = ["TRUE"], []
+    if ids is not None and not ids:
+        return []
+    wanted, given = ["TRUE"], dict[str, object]()
     if experiment is not None:
-        where.append("r.experiment = ?")
-        values.append(experiment)
+        wanted.append("experiment = $experiment")
+        given["experiment"] = experiment
     if ids is not None:
-        where.append("list_contains(?, r.run_id::VARCHAR)")
-        values.append(list(ids))  # type: ignore[arg-type]
-    sql = f"{RUNS} WHERE {' AND '.join(where)} ORDER BY r.started_at DESC, r.run_id DESC LIMIT {int(limit)}"
-    found = store.read(sql, values)
-    known = [row["run_id"] for row in found]
-    params, metrics, tags = (_by_run(store.read(sql, [known])) for sql in (PARAMS, METRICS, TAGS))
-    return [
-        RunRow(**row, params=params.get(i, {}), metrics=metrics.get(i, {}), tags=tags.get(i, {}))
-        for row in found
-        for i in (row["run_id"],)
-    ]
+        wanted.append(AMONG)
+        given |= _among(ids)
+    order = f"ORDER BY started_at DESC, runs.run_id DESC LIMIT {int(limit)}"
+    with store.reading():
+        found = store.read(f"{RUNS} WHERE {' AND '.join(wanted)} {order}", given)
+        if not found:
+            return []
+        chosen = experiment is not None or ids is not None
+        known = _among([row["run_id"] for row in found], listed=chosen)
+        where = AMONG if chosen else SPAN
+        lists = [
+            store.read(VALUES.format(view=view, where=where), known)
+            for view in ("params", "latest_metrics", "tags")
+        ]
+    params, metrics, tags = map(_by_run, lists)
+    rows = []
+    for row in found:
+        run_id = row["run_id"]
+        named = tags.get(run_id, {})
+        row["name"] = named.get("mlcycle.name") or row["name"] or ""
+        rows.append(RunRow(**row, params=params.get(run_id, {}), metrics=metrics.get(run_id, {}), tags=named))
+    return rows
 
 
 def run(workspace: Workspace, named: str) -> RunRow:
@@ -69,19 +92,17 @@ def run(workspace: Workspace, named: str) -> RunRow:
     from mlcycle.store import Store
 
     wanted = named.lower().replace("-", "")
-    sql = (
-        f"SELECT run_id FROM ({RUNS}) WHERE name = ? OR replace(run_id, '-', '') = ?"
-        " OR (length(?) >= 4 AND ends_with(replace(run_id, '-', ''), ?)) ORDER BY name = ? DESC, started_at DESC"
-    )
-    found = [row["run_id"] for row in Store(workspace).read(sql, [named, wanted, wanted, wanted, named])]
-    if not found:
+    store = Store(workspace)
+    with store.reading():
+        found = [row["run_id"] for row in store.read(ONE, {"name": named, "digits": wanted})]
+        exact = runs(workspace, ids=found[:1])
+    if not exact:
         raise NotFoundError(f"there is no run {named!r}", hint="mlcycle runs list")
-    exact = runs(workspace, ids=found[:1])[0]
-    if len(found) > 1 and exact.name != named:
+    if len(found) > 1 and exact[0].name != named:
         raise UsageError(
             f"{named!r} fits {len(found)} runs", hint="give more digits of the id: mlcycle runs list"
         )
-    return exact
+    return exact[0]
 
 
 def inputs(workspace: Workspace, run_id: str) -> dict[str, str]:
@@ -142,8 +163,11 @@ def _training_set(row: dict[str, Any]) -> TrainingSet:
     )
 
 
+def _among(run_ids: Sequence[str], *, listed: bool = True) -> dict[str, object]:
+    """Return the parameters of `AMONG`, or of `SPAN` alone."""
+    span: dict[str, object] = {"first": min(run_ids), "last": max(run_ids)}
+    return span | ({"ids": list(run_ids)} if listed else {})
+
+
 def _by_run(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        found.setdefault(row["run_id"], {})[row["key"]] = row["value"]
-    return found
+    return {row["run_id"]: dict(sorted(zip(row["keys"], row["found"], strict=True))) for row in rows}

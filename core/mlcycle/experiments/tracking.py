@@ -1,4 +1,4 @@
-"""Logging runs: `start_run`, `log_metrics` and their kin, for scripts and for our own commands.
+"""Logging for scripts: `start_run`, `log_metrics` and their kin, on the run that is active.
 
 Everything goes to the journal, so it needs neither DuckDB nor a lock nor another process. What returned True is on
 its way to the disk and survives the process; the end of a run waits until the disk has it.
@@ -9,250 +9,49 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-import threading
-import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from mlcycle.clock import wall
-from mlcycle.errors import UsageError
-from mlcycle.experiments.artifacts import keep_bytes, keep_file
-from mlcycle.experiments.environment import command_line, environment, git_state, script
-from mlcycle.experiments.limits import (
-    journal_number,
-    journal_text,
-    run_uuid,
-    valid_key,
-    valid_name,
-    valid_path,
-    whole_step,
-)
+from mlcycle.errors import UsageError, WorkspaceError
+from mlcycle.experiments import exits, stack
+from mlcycle.experiments.environment import script
+from mlcycle.experiments.limits import items, run_uuid, valid_key, valid_name
+from mlcycle.experiments.run import Run
 from mlcycle.ids import new_id, short
 from mlcycle.workspace import Workspace
 
 if TYPE_CHECKING:
-    from mlcycle.store import Store
+    from mlcycle.experiments.model import RunRow
 
 __all__ = [
     "RUN_VARIABLE",
     "Run",
     "active_run",
     "end_run",
+    "get_run",
     "log_artifact",
+    "log_dict",
     "log_metric",
     "log_metrics",
+    "log_model",
     "log_param",
     "log_params",
+    "log_text",
+    "set_tag",
     "set_tags",
     "start_run",
 ]
 
 RUN_VARIABLE = "MLCYCLE_RUN_ID"
 """The run that a child process's first `start_run` joins."""
-LONGEST_VALUE = 64 << 10
-"""Bytes of a param or tag that are kept in the table; a longer one becomes an artifact."""
-STATES = ("finished", "failed", "killed")
 
-_active: list[Run] = []
 _joined: set[str] = set()
-"""Runs of a parent process that a first `start_run` here has joined; later ones become their children."""
-_lock = threading.RLock()
-
-
-class Run:
-    """One training execution, open for logging. Made by `start_run`; a context manager."""
-
-    def __init__(
-        self,
-        workspace: Workspace,
-        run_id: str,
-        name: str,
-        *,
-        experiment: str,
-        parent_run_id: str | None = None,
-        joined: bool = False,
-    ) -> None:
-        from mlcycle.store import Store
-
-        self.workspace = workspace
-        self.run_id = run_id
-        self.name = name
-        self.experiment = experiment
-        self.parent_run_id = parent_run_id
-        self.status = "running"
-        self._joined = joined
-        self._store: Store = Store(workspace)
-        self._params: dict[str, str] = {}
-        self._last_metric: dict[str, object] | None = None
-        self._pid = os.getpid()
-
-    def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> bool:
-        """Log numbers at a step; NaN and the infinities are kept. True when the journal has them.
-
-        Raises
-        ------
-        UsageError
-            If a key, a value or the step is none; nothing of the call is kept.
-        """
-        now, place, run_id = _wall_text(), whole_step(step), self.run_id
-        records: list[dict[str, object]] = [
-            {
-                "run_id": run_id,
-                "key": valid_key(key),
-                "step": place,
-                "ts": now,
-                "value": journal_number(key, value),
-            }
-            for key, value in metrics.items()
-        ]
-        if records:
-            self._last_metric = records[-1]
-        return self._store.append("metric", records)
-
-    def log_metric(self, key: str, value: float, step: int = 0) -> bool:
-        """Log one number at a step."""
-        return self.log_metrics({key: value}, step)
-
-    def log_params(self, params: Mapping[str, object]) -> bool:
-        """Log params: what was chosen, once.
-
-        Raises
-        ------
-        UsageError
-            If a param of that name was given with another value before; nothing of the call is kept. Another
-            process cannot be asked: of two values the first one kept wins, the other stays as a conflict.
-        """
-        texts = {valid_key(key): journal_text(value) for key, value in params.items()}
-        with _lock:
-            for key, text in texts.items():
-                known = self._params.get(key, text)
-                if known != text:
-                    raise UsageError(
-                        f"param {key!r} of run {self.name!r} is {known!r} already, so it cannot become {text!r}",
-                        hint="start another run, nested=True, for another value",
-                    )
-            fresh = {key: text for key, text in texts.items() if key not in self._params}
-            self._params.update(fresh)
-        return self._log_texts("param", fresh)
-
-    def log_param(self, key: str, value: object) -> bool:
-        """Log one param."""
-        return self.log_params({key: value})
-
-    def set_tags(self, tags: Mapping[str, object]) -> bool:
-        """Set tags; of two values of one tag the later holds."""
-        return self._log_texts("tag", {valid_key(key): journal_text(value) for key, value in tags.items()})
-
-    def log_artifact(self, path: str | os.PathLike[str], artifact_path: str | None = None) -> bool:
-        """Keep a copy of a file, or of every file of a folder, under the folder `artifact_path` of the run.
-
-        The copy is whole, on disk and named by its content before the record says so.
-
-        Raises
-        ------
-        UsageError
-            If there is no such file, or `artifact_path` leads out of the run.
-        """
-        source = Path(path)
-        if source.is_dir():
-            files = sorted(file for file in source.rglob("*") if file.is_file())
-            named = [(file, f"{source.name}/{file.relative_to(source).as_posix()}") for file in files]
-        else:
-            named = [(source, source.name)]
-        records = []
-        for file, name in named:
-            place = valid_path(f"{artifact_path}/{name}" if artifact_path else name)
-            records.append(self._artifact(place, *keep_file(self.workspace, file)))
-        return self._store.append("run", records)
-
-    def log_bytes(self, content: bytes, name: str) -> str:
-        """Keep bytes as an artifact of the run under a name; returns their hash."""
-        sha256, size = keep_bytes(self.workspace, content)
-        self._store.append("run", [self._artifact(valid_path(name), sha256, size)])
-        return sha256
-
-    def log_input(self, kind: str, reference: str) -> bool:
-        """Note what the run read, such as a `training_set` or a `dataset_version`, by its id."""
-        record = {"kind": "input", "run_id": self.run_id, "type": kind, "reference": reference, "ts": wall()}
-        return self._store.append("run", [record])
-
-    def end(self, status: str = "finished") -> bool:
-        """End the run; waits until the disk has all of it. Ending twice changes nothing."""
-        if status not in STATES:
-            raise UsageError(f"a run cannot end as {status!r}", hint=f"one of {', '.join(STATES)}")
-        with _lock:
-            if self in _active:
-                _active.remove(self)
-            if self.status != "running":
-                return True
-            self.status = status
-        synced = True
-        if self._last_metric is not None:
-            # Metrics lie in a segment of their own; an append can wait for the disk, and an equal point counts once.
-            synced = self._store.append("metric", [self._last_metric], sync=True)
-        last = {"kind": "end", "run_id": self.run_id, "status": status, "ended_at": wall()}
-        if self._joined:
-            # Who started the run for us (mlcycle run) also ends it, with the exit code in hand.
-            last = self._tag("mlcycle.child", status)
-        return self._store.append("run", [last], sync=True) and synced
-
-    def __enter__(self) -> Run:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.end(_status_of(error))
-
-    def _begin(self, started_at: datetime, source: Path | None) -> None:
-        git = git_state(self.workspace.root)
-        records: list[dict[str, object]] = []
-        sha256: str | None = None
-        if source is not None:
-            sha256, size = keep_file(self.workspace, source)
-            records.append(self._artifact(f"script/{source.name}", sha256, size))
-        start: dict[str, object] = {
-            "kind": "start",
-            "run_id": self.run_id,
-            "name": self.name,
-            "experiment": self.experiment,
-            "parent_run_id": self.parent_run_id,
-            "started_at": started_at,
-            "command": command_line(),
-            "script_sha256": sha256,
-            "git_commit": git.commit,
-            "git_dirty": git.dirty,
-            "environment": environment(),
-        }
-        self._store.append("run", [start, *records])
-
-    def _log_texts(self, kind: str, texts: Mapping[str, str]) -> bool:
-        now, records = wall(), []
-        for key, text in texts.items():
-            value = text
-            if len(text.encode("utf-8", "replace")) > LONGEST_VALUE:
-                sha256, size = keep_bytes(self.workspace, text.encode("utf-8", "replace"))
-                records.append(self._artifact(f"{kind}s/{key}.txt", sha256, size))
-                value = f"sha256:{sha256}"
-            records.append({"kind": kind, "run_id": self.run_id, "key": key, "value": value, "ts": now})
-        return self._store.append("run", records)
-
-    def _artifact(self, path: str, sha256: str, size: int) -> dict[str, object]:
-        return {
-            "kind": "artifact",
-            "run_id": self.run_id,
-            "path": path,
-            "sha256": sha256,
-            "bytes": size,
-            "ts": wall(),
-        }
-
-    def _tag(self, key: str, value: str) -> dict[str, object]:
-        return {"kind": "tag", "run_id": self.run_id, "key": key, "value": value, "ts": wall()}
+"""Runs named by the environment that a first `start_run` here has joined; later ones become their children."""
+_own: set[str] = set()
+"""Runs begun here: a script that names one in the environment means its workers, not itself."""
+_watched: set[int] = set()
+"""Ids of the processes in which what is left open is ended."""
 
 
 def start_run(
@@ -274,9 +73,10 @@ def start_run(
     experiment
         The named group of runs it belongs to.
     nested
-        Whether it may be a child of the active run; without, a second run is an error.
+        Whether it may be a child of the active run, or of the one that `MLCYCLE_RUN_ID` names; without, a second
+        run is an error, and the first one of a process is the one that is named.
     run_id
-        A run to go on logging to, instead of a new one.
+        A run to go on logging to, instead of a new one: its id, the id's last digits, or its name (the newest).
     workspace
         The workspace; found as every command finds it if None.
     source
@@ -284,27 +84,31 @@ def start_run(
 
     Raises
     ------
+    WorkspaceError
+        Outside a workspace.
     UsageError
         If a run is active and `nested` is not set, or a name is none.
     NotFoundError
         If there is no run of that id.
     """
-    with _lock:
-        outer = active_run()
+    for key, _ in items("tags", tags or {}):  # before there is a run that a bad one would leave active
+        valid_key(key)
+    with stack.lock():
+        outer = stack.outer()
         if outer is not None and not nested:
             raise UsageError(
                 f"run {outer.name!r} is still active", hint="end_run() first, or start_run(..., nested=True)"
             )
         place = _workspace(workspace, outer)
-        inherited = os.environ.get(RUN_VARIABLE) if outer is None and run_id is None else None
-        if inherited is not None and inherited not in _joined:
+        inherited = _inherited() if outer is None and run_id is None else None
+        if inherited and not nested and inherited not in _joined:
             run = _join(place, inherited, name, experiment)
         elif run_id is not None:
-            run = _resume(place, run_id)
+            run = _resume(place, run_id, name, outer)
         else:
-            run = _new(place, name, experiment, outer.run_id if outer else inherited)
-            run._begin(wall(), source or script())
-        _active.append(run)
+            run = _new(place, name, experiment, outer, inherited)
+            run.begin(source or script())
+        stack.push(run)
         _end_at_exit()
     if tags:
         run.set_tags(tags)
@@ -313,21 +117,39 @@ def start_run(
 
 def active_run() -> Run | None:
     """Return the run that logging goes to, if one is active."""
-    return _active[-1] if _active else None
+    return stack.current()
 
 
 def end_run(status: str = "finished") -> bool:
-    """End the active run; does nothing without one."""
-    run = active_run()
+    """End the active run, and what was begun inside it; does nothing without one."""
+    run = stack.current()
     return True if run is None else run.end(status)
 
 
-def log_metrics(metrics: Mapping[str, float], step: int = 0) -> bool:
+def get_run(run: str, *, workspace: Workspace | str | os.PathLike[str] | None = None) -> RunRow:
+    """Return a run with its params, last metrics and tags, long values whole, as `mlcycle runs show` does.
+
+    Parameters
+    ----------
+    run
+        Its id, the id's last digits, or its name (the newest of that name).
+
+    Raises
+    ------
+    NotFoundError
+        If there is none.
+    """
+    from mlcycle.experiments.comparison import show
+
+    return show(_workspace(workspace, stack.current()), run)
+
+
+def log_metrics(metrics: Mapping[str, Any], step: int = 0) -> bool:
     """Log numbers to the active run, starting one if there is none."""
     return _current().log_metrics(metrics, step)
 
 
-def log_metric(key: str, value: float, step: int = 0) -> bool:
+def log_metric(key: str, value: Any, step: int = 0) -> bool:
     """Log one number to the active run, starting one if there is none."""
     return _current().log_metrics({key: value}, step)
 
@@ -347,25 +169,58 @@ def log_artifact(path: str | os.PathLike[str], artifact_path: str | None = None)
     return _current().log_artifact(path, artifact_path)
 
 
+def log_text(text: str, artifact_file: str) -> bool:
+    """Keep a text as an artifact of the active run, starting one if there is none."""
+    return _current().log_text(text, artifact_file)
+
+
+def log_dict(dictionary: object, artifact_file: str) -> bool:
+    """Keep a mapping or list as a JSON artifact of the active run, starting one if there is none."""
+    return _current().log_dict(dictionary, artifact_file)
+
+
+def log_model(model: object, name: str = "model", **how: Any) -> str:
+    """Keep a fitted model with the active run, starting one if there is none; returns its hash.
+
+    A scikit-learn estimator becomes a model package: ONNX where that provably scores alike on the example rows and at
+    the edges of its trees, else skops of known types. `mlcycle models register RUN` makes it a version.
+
+    Parameters
+    ----------
+    model
+        A fitted scikit-learn estimator; or ONNX, as bytes or the path of a file.
+    name
+        Of the model, for the registry too. A run keeps one to register; with another name than `model` it is that one.
+    **how
+        `example`: rows to compare on, as a matrix, a data frame or columns by name. `features`: names in order, or
+        names with the categories that become one 0/1 column each (None: a number). `key`: columns that name an
+        entity. `task`, `classes`: for ONNX, which does not tell. `allow_pickle`: a reason, to keep as a pickle what
+        nothing else can hold: it cannot be registered, and nothing here ever loads it.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be kept that way; the message says why, the hint what would do.
+    """
+    return _current().log_model(model, name, **how)
+
+
 def set_tags(tags: Mapping[str, object]) -> bool:
     """Set tags of the active run, starting one if there is none."""
     return _current().set_tags(tags)
 
 
+def set_tag(key: str, value: object) -> bool:
+    """Set one tag of the active run, starting one if there is none."""
+    return _current().set_tags({key: value})
+
+
 def _current() -> Run:
-    with _lock:
-        return _active[-1] if _active else start_run()
-
-
-def _wall_text() -> str:
-    second, rest = divmod(time.time_ns(), 1_000_000_000)
-    return f"{_second_text(second)}.{rest // 1000:06d}"
-
-
-@lru_cache(maxsize=1)
-def _second_text(second: int) -> str:
-    # A metric's time is `wall()`; writing it whole costs 2 us of the 20 that logging one may cost.
-    return datetime.fromtimestamp(second, UTC).replace(tzinfo=None).isoformat()
+    run = stack.current()
+    if run is None:
+        with stack.lock():
+            run = stack.current() or start_run()
+    return run
 
 
 def _workspace(given: Workspace | str | os.PathLike[str] | None, outer: Run | None) -> Workspace:
@@ -373,54 +228,88 @@ def _workspace(given: Workspace | str | os.PathLike[str] | None, outer: Run | No
         return given
     if given is None and outer is not None:
         return outer.workspace
-    return Workspace.find(given)
+    try:
+        return Workspace.find(given)
+    except WorkspaceError as error:
+        error.add_note(f"try: {error.hint}")  # a script shows a traceback, which knows nothing of hints
+        raise
+
+
+def _inherited() -> str | None:
+    """Return the run that the environment names, unless it was begun here."""
+    named = os.environ.get(RUN_VARIABLE)
+    if not named:
+        return None
+    try:
+        run_id = run_uuid(named)
+    except UsageError as error:
+        raise UsageError(f"{RUN_VARIABLE}: {error.message}", hint=f"unset {RUN_VARIABLE}") from error
+    return None if run_id in _own else run_id
 
 
 def _join(workspace: Workspace, run_id: str, name: str | None, experiment: str) -> Run:
     _joined.add(run_id)
-    run = Run(workspace, run_uuid(run_id), name or f"run-{short(run_id)}", experiment=experiment, joined=True)
-    if name is not None:
-        run.set_tags({"mlcycle.name": valid_name("run", name)})
+    run = Run(workspace, run_id, name or f"run-{short(run_id)}", experiment=experiment)
+    run.resume()
+    _rename(run, name)
     return run
 
 
-def _new(workspace: Workspace, name: str | None, experiment: str, parent_run_id: str | None) -> Run:
+def _resume(workspace: Workspace, run_id: str, name: str | None, outer: Run | None) -> Run:
+    from mlcycle.experiments import records
+
+    found = records.run(workspace, run_id)
+    if any(run.run_id == found.run_id for run in stack.every()):
+        raise UsageError(f"run {found.name!r} is active here already", hint="log to it: mlcycle.active_run()")
+    run = Run(
+        workspace,
+        found.run_id,
+        found.name if name is None else name,
+        experiment=found.experiment,
+        parent_run_id=found.parent_run_id,
+        outer=outer,
+    )
+    run.resume(found.params)
+    _rename(run, None if name == found.name else name)
+    return run
+
+
+def _rename(run: Run, name: str | None) -> None:
+    if name is not None:
+        run.set_tags({"mlcycle.name": valid_name("run", name)})
+
+
+def _new(
+    workspace: Workspace, name: str | None, experiment: str, outer: Run | None, parent_run_id: str | None
+) -> Run:
     fresh = new_id()
+    _own.add(fresh)
     return Run(
         workspace,
         fresh,
         f"run-{short(fresh)}" if name is None else valid_name("run", name),
         experiment=valid_name("experiment", experiment),
-        parent_run_id=parent_run_id,
+        parent_run_id=outer.run_id if outer else parent_run_id,
+        outer=outer,
     )
 
 
-def _resume(workspace: Workspace, run_id: str) -> Run:
-    from mlcycle.experiments import records
-
-    found = records.run(workspace, run_uuid(run_id))
-    run = Run(
-        workspace, found.run_id, found.name, experiment=found.experiment, parent_run_id=found.parent_run_id
-    )
-    run._params.update(found.params)
-    return run
-
-
-def _status_of(error: BaseException | None) -> str:
-    if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
-        return "finished"
-    return "killed" if isinstance(error, KeyboardInterrupt) else "failed"
-
-
-@lru_cache(maxsize=1)
 def _end_at_exit() -> None:
+    if os.getpid() in _watched:
+        return
+    _watched.add(os.getpid())
+    exits.watch()
     # Asked for only now, after the store is imported: what is registered last runs first, and it needs the journal.
     atexit.register(_end_all)
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None and sys.modules["multiprocessing.process"].parent_process() is not None:
+        # Its forked workers leave without a word to atexit.
+        util.Finalize(None, _end_all, exitpriority=100)
 
 
 def _end_all() -> None:
-    """End what a script left open: as failed if an exception ended the program, which the interpreter notes."""
-    status = _status_of(getattr(sys, "last_value", None))
-    for run in reversed(_active.copy()):
-        if run._pid == os.getpid():  # a forked child leaves its parent's runs alone
-            run.end(status)
+    """End what a script left open, as what ended the program says."""
+    error = exits.at_exit()
+    for run in stack.every():
+        if run.pid == os.getpid():  # a forked child leaves its parent's runs alone
+            run.end(exits.status_of(error), error=error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import threading
 from collections import OrderedDict
 from pathlib import Path
@@ -54,4 +55,12 @@ def close_all() -> None:
         _writers.clear()
 
 
+def _after_fork() -> None:
+    # A thread of the parent may have held it, and does not exist in the child.
+    global _lock  # noqa: PLW0603
+    _lock = threading.Lock()
+
+
 atexit.register(close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -109,6 +109,37 @@ def test_what_ended_a_run_is_its_status(
     assert list_runs(workspace)[0].status == status
 
 
+def test_a_failed_run_says_why_in_a_tag(workspace: Workspace) -> None:
+    with pytest.raises(ValueError, match="no"), mlcycle.start_run("raised"):
+        raise ValueError("no\nand more")
+    with pytest.raises(SystemExit), mlcycle.start_run("left"):
+        sys.exit(3)
+    with pytest.raises(SystemExit), mlcycle.start_run("said"):
+        sys.exit("no such file")
+    with pytest.raises(SystemExit), mlcycle.start_run("fine"):
+        sys.exit(0)
+    assert [(run.name, run.status, run.tags) for run in reversed(list_runs(workspace))] == [
+        ("raised", "failed", {"mlcycle.error": "ValueError: no"}),
+        ("left", "failed", {"exit_code": "3"}),
+        ("said", "failed", {"exit_code": "1", "mlcycle.error": "no such file"}),
+        ("fine", "finished", {}),
+    ]
+
+
+def test_ending_the_outer_run_ends_the_inner_ones_first(workspace: Workspace) -> None:
+    outer = mlcycle.start_run("outer")
+    mlcycle.start_run("inner", nested=True)
+    mlcycle.start_run("innermost", nested=True)
+    assert outer.end("failed")
+    assert mlcycle.active_run() is None
+    ended = rows(workspace, "SELECT name, status FROM runs ORDER BY ended_at")
+    assert [(row["name"], row["status"]) for row in ended] == [
+        ("innermost", "failed"),
+        ("inner", "failed"),
+        ("outer", "failed"),
+    ]
+
+
 def test_a_param_cannot_be_given_again_with_another_value(workspace: Workspace) -> None:
     with mlcycle.start_run("one") as run:
         run.log_params({"depth": 3})
@@ -170,8 +201,44 @@ def test_artifacts_are_kept_by_content_and_cannot_leave_the_run(workspace: Works
 def test_a_long_param_is_kept_whole_as_an_artifact(workspace: Workspace) -> None:
     with mlcycle.start_run() as run:
         run.log_params({"text": "x" * 100_000})
+        run.set_tag("look-alike", "sha256:0000")
+        with pytest.raises(UsageError, match="cannot become"):
+            run.log_param("text", "y" * 100_000)
     value = list_runs(workspace)[0].params["text"]
     assert read_artifact(workspace, value.removeprefix("sha256:")) == b"x" * 100_000
+    with mlcycle.start_run(run_id=run.run_id) as again:
+        assert again.log_param("text", "x" * 100_000)
+    found = mlcycle.get_run(run.run_id)
+    assert found.params == {"text": "x" * 100_000}
+    assert found.tags == {"look-alike": "sha256:0000"}
+    workspace.artifact(value.removeprefix("sha256:")).unlink()
+    assert mlcycle.get_run(run.run_id).params == {"text": value}
+
+
+def test_texts_and_mappings_are_kept_as_files(workspace: Workspace) -> None:
+    with mlcycle.start_run():
+        assert mlcycle.log_text("gruß", "notes/a.txt")
+        assert mlcycle.log_dict({"b": [1, None], "a": workspace.root}, "notes/b.json")
+        with pytest.raises(UsageError):
+            mlcycle.log_text("x", "../a.txt")
+    kept = {row["path"]: row["sha256"] for row in rows(workspace, "SELECT path, sha256 FROM artifacts")}
+    assert read_artifact(workspace, kept["notes/a.txt"]).decode() == "gruß"
+    assert json.loads(read_artifact(workspace, kept["notes/b.json"])) == {
+        "b": [1, None],
+        "a": str(workspace.root),
+    }
+
+
+def test_nothing_of_a_folder_is_kept_if_one_name_in_it_cannot_be(workspace: Workspace) -> None:
+    folder = workspace.root / "plots"
+    folder.mkdir()
+    (folder / "a.txt").write_text("a")
+    (folder / "b\\c.txt").write_text("b")
+    with mlcycle.start_run() as run, pytest.raises(UsageError):
+        run.log_artifact(folder)
+    with mlcycle.start_run() as run, pytest.raises(UsageError, match="no file"):
+        run.log_artifact("/dev/zero")
+    assert rows(workspace, "SELECT path FROM artifacts WHERE path NOT LIKE 'script/%'") == []
 
 
 def test_a_damaged_artifact_is_not_handed_out(workspace: Workspace) -> None:
@@ -192,8 +259,11 @@ def test_a_run_can_be_gone_on_with_by_its_id(workspace: Workspace) -> None:
     assert (found.name, found.metrics) == ("one", {"late": 1.0})
     with pytest.raises(NotFoundError):
         mlcycle.start_run(run_id="01890000-0000-7000-8000-000000000000")
-    with pytest.raises(UsageError):
+    with pytest.raises(NotFoundError):
         mlcycle.start_run(run_id="../../x")
+    with mlcycle.start_run(run_id=first.run_id[-8:]) as third, pytest.raises(UsageError, match="active here"):
+        mlcycle.start_run(run_id=third.run_id, nested=True)
+    assert third.run_id == first.run_id
 
 
 def test_outside_a_workspace_logging_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,21 +325,6 @@ def test_a_command_that_is_not_there_is_a_usage_error_and_a_failed_run(workspace
     with pytest.raises(UsageError):
         run_command(workspace, [])
     assert [run.status for run in list_runs(workspace)] == ["failed"]
-
-
-def test_git_commit_and_changes_are_noted(workspace: Workspace) -> None:
-    from mlcycle.experiments.environment import git_state
-
-    assert git_state(workspace.root / "nowhere").commit is None
-    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-C", str(workspace.root)]
-    for words in (["init", "-q"], ["add", "mlcycle.yaml"], ["commit", "-q", "-m", "first"]):
-        subprocess.run([*git, *words], check=True)
-    found = git_state(workspace.root)
-    assert len(found.commit or "") == 40
-    assert found.dirty is False
-    git_state.cache_clear()
-    (workspace.root / "mlcycle.yaml").write_text("name: changed\n")
-    assert git_state(workspace.root).dirty is True
 
 
 def test_importing_mlcycle_loads_nothing_heavy() -> None:
