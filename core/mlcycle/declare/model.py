@@ -25,6 +25,7 @@ __all__ = [
     "Monitor",
     "Product",
     "Requirement",
+    "Retention",
     "Source",
     "Spine",
     "Split",
@@ -66,6 +67,7 @@ Comparison = Literal[">=", "<=", ">", "<"]
 ColumnType = Literal["integer", "number", "text", "boolean", "date", "timestamp"]
 Severity = Literal["critical", "warning", "info"]
 RetrainReason = Literal["drift", "requirement", "untrained data"]
+KeptFor = Annotated[str, Meta(pattern=r"^(\d+d|forever)$", description="such as 90d, or forever")]
 Duration = Annotated[str, Meta(pattern=r"^\d+(s|m|h|d)$", description="such as 30d, 12h, 15m, 45s")]
 Scalar = str | int | float | bool | None
 
@@ -302,6 +304,15 @@ class Metric(_Declaration, frozen=True):
     alert: float = 0.2
 
 
+class Retention(_Declaration, frozen=True):
+    """How long predictions are kept, in whole days; their histograms and the judged windows stay for ever."""
+
+    predictions: KeptFor = "forever"
+    """In the store; older days are moved to the archive, where they are read as before."""
+    archive: KeptFor = "forever"
+    """In the archive; older days are deleted."""
+
+
 class Monitor(_Declaration, frozen=True):
     """`monitor.yaml`."""
 
@@ -313,6 +324,7 @@ class Monitor(_Declaration, frozen=True):
     consecutive: int | None = None
     retrain_on: list[RetrainReason] = msgspec.field(default_factory=lambda: ["requirement", "untrained data"])
     """What opens a trigger; drift alone opens a candidate, never a release."""
+    retention: Retention = Retention()
 
 
 def keys_of(key: str | Sequence[str]) -> list[str]:

@@ -20,8 +20,7 @@ from mlcycle import clock
 from mlcycle.errors import DataError, EngineError, UsageError
 from mlcycle.experiments.example import HINT, Features, layout_for, matrix_of
 from mlcycle.experiments.export import LIMIT, Exported, export
-from mlcycle.experiments.fit import Fitted, Kind, Task, one_thread
-from mlcycle.experiments.fit import round_thresholds
+from mlcycle.experiments.fit import Fitted, Kind, Task, one_thread, round_thresholds
 from mlcycle.experiments.matrix import Layout, Missing, class_name
 from mlcycle.experiments.package import FORMAT, write_package
 

@@ -1,41 +1,49 @@
 """Phase 6: how the model does on live data, held against the requirements of phase 1."""
 
 from mlcycle.monitor.alerts import ack, alerts, close
+from mlcycle.monitor.drift_over import drift_over
 from mlcycle.monitor.labels import labels
 from mlcycle.monitor.model import (
     Alert,
     Coverage,
     Drift,
+    DriftOver,
     LabelReport,
     Line,
     Missing,
     MonitorReport,
     Panel,
     Profile,
+    Retained,
     Span,
     Traffic,
     WindowResult,
 )
 from mlcycle.monitor.panel import panel
+from mlcycle.monitor.retain import retain
 from mlcycle.monitor.run import run
 
 __all__ = [
     "Alert",
     "Coverage",
     "Drift",
+    "DriftOver",
     "LabelReport",
     "Line",
     "Missing",
     "MonitorReport",
     "Panel",
     "Profile",
+    "Retained",
     "Span",
     "Traffic",
     "WindowResult",
     "ack",
     "alerts",
     "close",
+    "drift_over",
     "labels",
     "panel",
+    "retain",
     "run",
 ]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from mlcycle.engines.local import literal, quote
 from mlcycle.monitor.model import Profile
 
-__all__ = ["count_sql", "counts", "feature_sql", "is_numeric", "reference"]
+__all__ = ["count_sql", "counts", "feature_sql", "is_numeric", "names", "reference"]
 
 
 def is_numeric(profile: Profile) -> bool:
@@ -60,6 +60,15 @@ def counts(profile: Profile, found: Mapping[object, int] | None) -> list[int]:
     else:
         known = [found.get("=" + _text(edge), 0) for edge in profile.edges]
     return [*known, total - sum(known)]
+
+
+def names(profile: Profile) -> list[str]:
+    """Return a name for each bin in the order of `counts`, unlike any other of the same profile."""
+    if profile.kind == "quantiles":
+        return [*(f"<={float(edge)!r}" for edge in profile.edges), "above"]
+    if is_numeric(profile):
+        return [*(f"={float(edge)!r}" for edge in profile.edges), "other"]
+    return [*("=" + _text(edge) for edge in profile.edges), "other"]
 
 
 def reference(profile: Profile) -> list[int]:

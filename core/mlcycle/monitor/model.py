@@ -10,12 +10,14 @@ __all__ = [
     "Alert",
     "Coverage",
     "Drift",
+    "DriftOver",
     "LabelReport",
     "Line",
     "Missing",
     "MonitorReport",
     "Panel",
     "Profile",
+    "Retained",
     "Span",
     "Traffic",
     "Verdict",
@@ -95,6 +97,32 @@ class Line:
     verdict: Verdict
     requirement_id: str | None = None
     requirement_version: int | None = None
+
+
+@dataclass(frozen=True)
+class DriftOver:
+    """The drift of the predictions about some days."""
+
+    span: Span
+    predictions: int
+    """Answered ones, the newest of each entity and moment."""
+    lines: tuple[Line, ...]
+    from_histograms: bool
+    """Whether some rows were gone, so that archived ones were counted from their histograms."""
+
+
+@dataclass(frozen=True)
+class Retained:
+    """What retention did."""
+
+    days: int
+    """Days whose predictions were moved to the archive."""
+    rows: int
+    """Predictions moved."""
+    bytes: int
+    """Of the files written."""
+    dropped: int
+    """Days whose archived predictions were deleted."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +216,7 @@ class Traffic:
     predictions: int
     errors: int
     p50: float | None
-    """Milliseconds, exact, over answered predictions."""
+    """Milliseconds over answered predictions."""
     p95: float | None
     p99: float | None
     cpu_pct: float | None
@@ -198,7 +226,9 @@ class Traffic:
     per_minute: tuple[int, ...]
     """Predictions a minute, oldest first, one number a minute of the span."""
     last_at: datetime | None
-    """When the newest prediction of all was served."""
+    """When the newest prediction of all was served; to the minute if that one was deleted since."""
+    approximate: bool = False
+    """Whether so many were served that whole minutes were counted, and latency is known to 2.2 %."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from mlcycle import clock
@@ -12,20 +12,24 @@ from mlcycle.errors import NotFoundError
 from mlcycle.ids import new_id
 from mlcycle.monitor.model import Alert, Line, Profile, Span
 from mlcycle.store import Store, Transaction
+from mlcycle.store.archive import unreadable
 
 __all__ = [
+    "PLACE",
+    "ROWS",
     "alert",
     "alert_rows",
+    "answered",
     "computed",
     "coverage",
+    "gone",
     "histograms",
     "insert_labels",
     "is_newer",
     "judged_rows",
-    "lately",
-    "newest",
     "open_alert",
     "package_of",
+    "places",
     "profiles",
     "kept_verdicts",
     "remove_window",
@@ -44,7 +48,7 @@ __all__ = [
 # One row an entity and moment: asking twice about the same thing is one answer, the newest.
 ANSWERED = """
     SELECT p.*, l.value AS label
-    FROM predictions AS p LEFT JOIN labels AS l USING (prediction_id)
+    FROM {source} AS p LEFT JOIN labels AS l USING (prediction_id)
     WHERE p.status = 200 AND ({where})
     QUALIFY row_number() OVER (
         PARTITION BY p.deployment, p.model, p.version, p.as_of, coalesce(p.entity, p.prediction_id::VARCHAR)
@@ -76,7 +80,14 @@ LENGTH = {
 }
 
 
+ROWS = ""
+"""Subject of the histogram of all rows, features or not, over the archive files that they are in."""
 PLACE = ("deployment", "model", "version", "starts", "ends")
+
+
+def answered(where: str, source: str = "predictions") -> str:
+    """Return the query for answered predictions with their label, the newest of each entity and moment."""
+    return ANSWERED.format(where=where, source=source)
 
 
 def _place(span: Span) -> dict[str, object]:
@@ -98,13 +109,13 @@ def _inside(span: Span) -> dict[str, object]:
 def spans(store: Store, window: str, deployment: str | None, too_few: int) -> list[dict[str, Any]]:
     """Return each window of answered predictions with a hash over what was answered and labelled, oldest first."""
     live = LIVE if window == "batch" else "NULL::BOOLEAN OR $too_few IS NULL"
-    answered = ANSWERED.format(where="$deployment IS NULL OR p.deployment = $deployment")
+    rows = answered("$deployment IS NULL OR p.deployment = $deployment")
     return store.read(
         f"""
         SELECT p.deployment, p.model, p.version, {STARTS[window]} AS starts, {STARTS[window]} + {LENGTH[window]} AS ends,
             p.live, count(*) AS n, count(p.label) AS labelled, avg(p.score) AS mean_score, max(p.as_of) AS last_as_of,
             bit_xor(hash(p.prediction_id, p.label))::VARCHAR AS content
-        FROM (SELECT p.*, {live} AS live FROM ({answered}) AS p) AS p
+        FROM (SELECT p.*, {live} AS live FROM ({rows}) AS p) AS p
         GROUP BY p.deployment, p.model, p.version, starts, ends, p.live ORDER BY starts, p.deployment, p.version
         """,
         {"deployment": deployment, "too_few": too_few},
@@ -121,6 +132,31 @@ def computed(store: Store, deployment: str | None) -> dict[tuple[Any, ...], str 
         {"deployment": deployment},
     )
     return {tuple(row[name] for name in PLACE): row["stamp"] for row in rows}
+
+
+def places(store: Store, start: datetime, end: datetime, deployment: str | None) -> set[tuple[str, str, int]]:
+    """Return deployment, model and version of the answered predictions about a span, its end not included."""
+    rows = store.read(
+        """SELECT DISTINCT deployment, model, version FROM predictions
+        WHERE status = 200 AND as_of >= ? AND as_of < ? AND (? IS NULL OR deployment = ?)""",
+        [start, end, deployment, deployment],
+    )
+    return {(row["deployment"], row["model"], row["version"]) for row in rows}
+
+
+def gone(store: Store) -> dict[tuple[str, str, int], list[date]]:
+    """Return the days about which predictions were dropped or cannot be read, by deployment, model and version."""
+    rows = store.read("SELECT sha256, bytes, dropped_at FROM prediction_archive")
+    away = unreadable(store.workspace, rows)
+    found: dict[tuple[str, str, int], list[date]] = {}
+    if away:
+        for row in store.read(
+            f"""SELECT DISTINCT deployment, model, version, day FROM prediction_histogram
+            WHERE subject = '{ROWS}' AND list_contains(?::VARCHAR[], bin)""",
+            [away],
+        ):
+            found.setdefault((row["deployment"], row["model"], row["version"]), []).append(row["day"])
+    return found
 
 
 def profiles(store: Store, model: str, version: int) -> list[Profile]:
@@ -145,7 +181,7 @@ def profiles(store: Store, model: str, version: int) -> list[Profile]:
 def histograms(store: Store, span: Span, aggregates: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """Return one row of aggregates over a window's answered predictions, by plain name."""
     listed = ", ".join(f'{sql} AS "{name}"' for name, sql in aggregates)
-    return store.read(f"SELECT {listed} FROM ({ANSWERED.format(where=ONE_WINDOW)})", _inside(span))[0]
+    return store.read(f"SELECT {listed} FROM ({answered(ONE_WINDOW)})", _inside(span))[0]
 
 
 def judged_rows(
@@ -156,7 +192,7 @@ def judged_rows(
     return store.read(
         f"""
         SELECT as_of, score, label, {grouped} AS "group" {", features" if features else ""}
-        FROM ({ANSWERED.format(where=ONE_WINDOW)}) ORDER BY as_of, TRY_CAST(entity AS BIGINT), entity
+        FROM ({answered(ONE_WINDOW)}) ORDER BY as_of, TRY_CAST(entity AS BIGINT), entity
         """,
         _inside(span),
     )
@@ -369,42 +405,3 @@ def coverage(store: Store) -> list[dict[str, Any]]:
         WHERE p.status = 200 GROUP BY ALL ORDER BY p.as_of, p.deployment
         """
     )
-
-
-def lately(store: Store, deployment: str | None, since: datetime) -> dict[str, Any]:
-    """Return one row of traffic since a moment: counts, latency, CPU, memory and predictions a minute."""
-    chosen = "ts >= $since AND ($deployment IS NULL OR deployment = $deployment)"
-    return store.read(
-        f"""
-        WITH recent AS (SELECT ts, status, latency_ms FROM predictions WHERE {chosen}),
-            minutes AS (SELECT date_trunc('minute', ts) AS minute, count(*) AS n FROM recent GROUP BY ALL),
-            samples AS (SELECT avg(cpu_pct) AS cpu_pct, max(rss_mb) AS rss_mb FROM resources WHERE {chosen})
-        SELECT count(*) AS n, count(*) FILTER (status <> 200) AS errors,
-            quantile_cont(latency_ms, [0.5, 0.95, 0.99]) FILTER (status = 200) AS latency,
-            (SELECT list({{'minute': minute, 'n': n}} ORDER BY minute) FROM minutes) AS per_minute,
-            (SELECT cpu_pct FROM samples) AS cpu_pct, (SELECT rss_mb FROM samples) AS rss_mb,
-            (SELECT max(ts) FROM predictions) AS last_at
-        FROM recent
-        """,
-        {"deployment": deployment, "since": since},
-    )[0]
-
-
-def newest(store: Store, deployment: str | None) -> dict[str, Any]:
-    """Return one row: the lines of the newest judged window, and the open alerts, as lists of structs."""
-    return store.read(
-        """
-        WITH chosen AS (SELECT * FROM window_metric WHERE $deployment IS NULL OR deployment = $deployment),
-            last AS (SELECT deployment, model, version, starts, ends FROM chosen ORDER BY ends DESC, starts DESC, version DESC LIMIT 1)
-        SELECT
-            (SELECT list({'deployment': deployment, 'model': model, 'version': version, 'starts': starts, 'ends': ends, 'metric': metric,
-                'subject': subject, 'n': n, 'value': value, 'limit': "limit", 'verdict': verdict, 'requirement_id': requirement_id,
-                'requirement_version': requirement_version} ORDER BY metric, subject)
-                FROM chosen SEMI JOIN last USING (deployment, model, version, starts, ends)) AS lines,
-            (SELECT list({'alert_id': alert_id::VARCHAR, 'deployment': deployment, 'model': model, 'version': version, 'metric': metric, 'subject': subject, 'kind': kind,
-                'window_start': window_start, 'window_end': window_end, 'severity': severity, 'value': value, 'limit': "limit",
-                'state': state, 'opened_at': opened_at} ORDER BY window_start DESC, kind DESC, subject)
-                FROM alert WHERE state = 'open' AND ($deployment IS NULL OR deployment = $deployment)) AS alerts
-        """,
-        {"deployment": deployment},
-    )[0]

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache, partial
 from typing import Any
 
 from mlcycle import design
 from mlcycle.declare import Declarations, load
-from mlcycle.declare.model import Metric, Monitor
+from mlcycle.declare.model import Monitor
 from mlcycle.design import Requirement
 from mlcycle.hashing import sha256_value
-from mlcycle.monitor import bins, drift, freshness, measure, records
+from mlcycle.monitor import freshness, histogram, measure, records
+from mlcycle.monitor.drift_over import drift_lines, limits_of
 from mlcycle.monitor.model import Alert, Line, MonitorReport, Profile, Span, WindowResult
 from mlcycle.monitor.scored import scored
 from mlcycle.store import Store, Transaction
@@ -21,7 +22,6 @@ from mlcycle.workspace import Workspace
 
 __all__ = ["judge_windows"]
 
-SCORE = "score"
 DRIFT = ("psi", "missing_share")
 CONSECUTIVE = {"batch": 1, "day": 1, "hour": 2}
 """Windows in a row that must cross a limit before an alert, unless declared."""
@@ -45,8 +45,13 @@ def judge_windows(workspace: Workspace, *, deployment: str | None, force: bool) 
     monitor = declared.monitor
     kept = records.computed(store, deployment)
     windows, references = _windows(store, monitor, requirements, deployment)
-    due = [one for one in windows if force or kept.get(_place(one.span)) != one.stamp]
-    gone = _judged_elsewhere(store, kept.keys(), [window.span for window in windows])
+    final = _final(kept.keys(), records.gone(store))
+    due = [
+        one
+        for one in windows
+        if not _overlaps(one.span, final) and (force or kept.get(_place(one.span)) != one.stamp)
+    ]
+    gone = _judged_elsewhere(store, kept.keys() - final, [window.span for window in windows])
     if not due:
         return MonitorReport((), len(windows), (), gone)
     ages = _ages(workspace, declared, requirements, [window.last_as_of for window in due])
@@ -94,7 +99,7 @@ def _stamp(
             "predictions": [row["n"], row["labelled"], row["content"]],
             "requirements": sorted([r.requirement_id, r.version] for r in requirements),
             "reference": [asdict(profile) for profile in profiles],
-            "limits": [repr(_limits(monitor, profile.subject)) for profile in profiles],
+            "limits": [repr(limits_of(monitor, profile.subject)) for profile in profiles],
             "too few": monitor.too_few,
             "in a row": _in_a_row(monitor),
         }
@@ -105,16 +110,32 @@ def _place(span: Span) -> tuple[Any, ...]:
     return (span.deployment, span.model, span.version, span.start, span.end)
 
 
+def _final(
+    kept: Collection[tuple[Any, ...]], gone: Mapping[tuple[str, str, int], Collection[date]]
+) -> set[tuple[Any, ...]]:
+    """Return the kept windows of which predictions are gone: what was judged of them stands.
+
+    What is left of them may look like another window, so none that overlaps one is judged.
+    """
+    return {
+        place
+        for place in kept
+        if any(place[3].date() <= day <= place[4].date() for day in gone.get(place[:3], ()))
+    }
+
+
+def _overlaps(span: Span, places: Collection[tuple[Any, ...]]) -> bool:
+    here = _place(span)
+    return any(place[:3] == here[:3] and span.start <= place[4] and place[3] <= span.end for place in places)
+
+
 def _judged_elsewhere(store: Store, kept: Collection[tuple[Any, ...]], spans: Sequence[Span]) -> int:
     """Remove kept windows whose predictions are in other windows by now; returns how many alerts closed."""
     places = {_place(span) for span in spans}
     closed = 0
     for place in kept:
         named = dict(zip(records.PLACE, place, strict=True))
-        moved = place not in places and any(
-            place[:3] == _place(span)[:3] and span.start <= named["ends"] and named["starts"] <= span.end
-            for span in spans
-        )
+        moved = place not in places and any(_overlaps(span, [place]) for span in spans)
         if moved:
             with store.transaction("monitor run") as tx:
                 closed += records.remove_window(tx, named)
@@ -126,10 +147,6 @@ def _judged_elsewhere(store: Store, kept: Collection[tuple[Any, ...]], spans: Se
 
 def _in_a_row(monitor: Monitor) -> int:
     return monitor.consecutive or CONSECUTIVE[monitor.window]
-
-
-def _limits(monitor: Monitor, subject: str) -> Metric:
-    return monitor.subjects.get(subject, monitor.psi)
 
 
 def _ages(
@@ -199,29 +216,8 @@ class _Judge:
         profiles = self._references[span.model, span.version]
         if not profiles:
             return []
-        values = {p.subject: "score" if p.subject == SCORE else bins.feature_sql(p.subject) for p in profiles}
-        aggregates = [("rows", "count(*)")]
-        for number, profile in enumerate(profiles):
-            aggregates.append((f"bins_{number}", bins.count_sql(profile, values[profile.subject])))
-        found = records.histograms(self._store, span, aggregates)
-        lines: list[Line] = []
-        for number, profile in enumerate(profiles):
-            current = bins.counts(profile, found[f"bins_{number}"])
-            lines += self._subject(profile, current, found["rows"], tests=len(profiles))
-        return lines
-
-    def _subject(self, profile: Profile, current: list[int], rows: int, *, tests: int) -> list[Line]:
-        limits, too_few = _limits(self._monitor, profile.subject), self._monitor.too_few
-        moved = drift.judge(
-            bins.reference(profile), current, watch=limits.watch, alert=limits.alert, too_few=too_few
-        )
-        gone = drift.missing_test(
-            profile.missing, profile.rows, rows - moved.m, rows, tests=tests, too_few=too_few
-        )
-        return [
-            Line("psi", profile.subject, moved.m, moved.value, limits.alert, moved.verdict),
-            Line("missing_share", profile.subject, rows, gone.share, None, gone.verdict),
-        ]
+        found = records.histograms(self._store, span, histogram.aggregates(profiles))
+        return drift_lines(profiles, histogram.counted(profiles, found), found["rows"], self._monitor)
 
 
 def _traffic_lines(traffic: dict[str, Any], sampled: dict[str, Any]) -> list[Line]:
