@@ -2,6 +2,8 @@
 #   make demo ARGS=--headless     make test ARGS="tests/unit/sample -k seed"     make install PYTHON=python3.13
 PYTHON ?= python3
 ARGS ?=
+KILLS ?= 100
+SEED ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -12,7 +14,7 @@ export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench reference wheelhouse image clean distclean
+.PHONY: help install demo test torture check bench reference wheelhouse image clean distclean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -40,6 +42,9 @@ demo: install ## take the sample product once round the whole cycle, then open t
 
 test: install ## all tests; container tests are skipped when no engine answers
 	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),tests)
+
+torture: install ## kill processes of a workspace at random, 100 times; KILLS=1000 for longer, SEED=1 for the same choices again
+	@MLCYCLE_KILLS=$(KILLS) MLCYCLE_TORTURE_SEED=$(SEED) $(BIN)/python -m pytest -s tests/torture $(ARGS)
 
 check: install ## format, lint, types, arrows between the rooms, house rules, the wheel
 	@failed=; run() { echo "$$1"; shift; "$$@" || failed=1; }; \

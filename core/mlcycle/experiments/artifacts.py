@@ -127,10 +127,12 @@ def _keep(workspace: Workspace, source: BinaryIO) -> Kept:
         _sync_folder(place.parent)
     except OSError as error:
         raise CouldNot(
-            f"an artifact cannot be kept in {workspace.home}: {error.strerror or error}"
+            f"an artifact cannot be kept in {workspace.home}: {error.strerror or error}",
+            hint="make room on the disk, or make it writable; then try again",
         ) from error
     finally:
-        scratch.unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that can only be read now has said so above
+            scratch.unlink()
     return sha256, size
 
 

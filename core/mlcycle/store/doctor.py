@@ -161,7 +161,8 @@ def _log(workspace: Workspace) -> list[Finding]:
     log = workspace.database.with_name(workspace.database.name + ".wal")
     # Beside a transaction there is a log too: one that is there while nobody can change anything was left.
     with shared(workspace, WAIT_S):
-        digits = _digits(log)
+        # An empty one is what a full disk left: there is nothing in it.
+        digits = _digits(log) if log.exists() and log.stat().st_size else ""
     what = f"a killed process left a log behind, to be replayed: {digits}"
     return [Finding("mend", what, _where(workspace, log))] if digits else []
 

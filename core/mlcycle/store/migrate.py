@@ -15,7 +15,7 @@ from mlcycle.errors import WorkspaceError
 from mlcycle.ids import new_id
 from mlcycle.store.changes import last_number, newest
 from mlcycle.store.connection import DamagedWal, close, connect
-from mlcycle.store.generations import begin, current
+from mlcycle.store.generations import begin, copy_file, current
 from mlcycle.store.lost import MADE, loss
 
 if TYPE_CHECKING:
@@ -281,10 +281,26 @@ def _wal(workspace: Workspace) -> Path:
     return workspace.database.with_name(workspace.database.name + ".wal")
 
 
-def set_aside(workspace: Workspace, path: Path) -> Path:
-    """Move a file that cannot be used to `recovery/`, under a name of its own; returns where it is."""
+def set_aside(workspace: Workspace, path: Path, *, stays: bool = False) -> Path:
+    """Keep a file that cannot be used in `recovery/`, under a name of its own; returns where it is.
+
+    Parameters
+    ----------
+    workspace
+        Whose file.
+    path
+        The file.
+    stays
+        Whether it stays where it is, too, until another takes its place.
+    """
     kept = _free_name(workspace.home / "recovery", f"{_stamp(clock.wall())}-{path.name}")
-    path.replace(kept)
+    if not stays:
+        path.replace(kept)
+        return kept
+    try:
+        kept.hardlink_to(path)
+    except OSError:  # a file system without hard links
+        copy_file(path, kept)
     return kept
 
 

@@ -110,12 +110,14 @@ def _from_backup(workspace: Workspace, source: Path, path: Path) -> None:
 
 
 def _swap(workspace: Workspace, path: Path) -> str:
-    """Put the new file in the old one's place; returns where the old one is."""
+    """Put the new file in the old one's place, at once; returns where the old one is."""
     database = workspace.database
     aside = ""
-    for old in (database.with_name(f"{database.name}.wal"), database):
-        if old.exists():
-            aside = set_aside(workspace, old).relative_to(workspace.root).as_posix()
+    log = database.with_name(f"{database.name}.wal")
+    if log.exists():  # it belongs to the old file, and nothing acknowledged is in it alone
+        aside = set_aside(workspace, log).relative_to(workspace.root).as_posix()
+    if database.exists():
+        aside = set_aside(workspace, database, stays=True).relative_to(workspace.root).as_posix()
     path.replace(database)
     return aside
 

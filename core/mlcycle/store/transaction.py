@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Transaction", "user"]
 
+READING = ("SELECT", "FROM", "WITH", "DESCRIBE")
 DOCUMENTS = ("JSON", "VARIANT")
 
 
@@ -49,16 +50,14 @@ class Transaction:
         self._draft.do(sql, values)
 
     def rows(self, sql: str, params: Params = ()) -> list[dict[str, Any]]:
-        """Run one query and return all rows; UUIDs and JSON as text, VARIANT as Python objects.
+        """Run one query, or a change with RETURNING, and return all rows.
 
-        Raises
-        ------
-        ValueError
-            If it is no query: what changes rows goes through `execute`, and so into the log of changes.
+        UUIDs and JSON come as text, VARIANT as Python objects. A change goes into the log, as with `execute`.
         """
-        if not sql.lstrip(" (\n").upper().startswith(("SELECT", "FROM", "WITH")):
-            raise ValueError(f"no query: {sql[:60]}")
-        return fetch(self._connection, sql, params)
+        found = fetch(self._connection, sql, params)
+        if not sql.lstrip(" (\n").upper().startswith(READING):
+            self._draft.do(sql, bind(params))
+        return found
 
     def one(self, sql: str, params: Params = ()) -> dict[str, Any] | None:
         """Return the first row of a query, or None."""
