@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
+import stat
 from pathlib import Path
+from typing import BinaryIO
 
-__all__ = ["sha256_bytes", "sha256_file", "sha256_value"]
+__all__ = ["open_own", "sha256_bytes", "sha256_file", "sha256_value"]
 
 CHUNK = 1 << 20
 
@@ -16,10 +20,26 @@ def sha256_bytes(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def sha256_file(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, read a megabyte at a time."""
+def open_own(path: Path) -> BinaryIO:
+    """Open a file that this program has written: never a link, a pipe that would be waited for, or a device.
+
+    Raises
+    ------
+    OSError
+        If it is one of these, or cannot be opened.
+    """
+    flags = [getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY")]
+    handle = os.open(path, os.O_RDONLY | sum(flags))
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "is no regular file", str(path))
+    return os.fdopen(handle, "rb")
+
+
+def sha256_file(path: Path, *, own: bool = False) -> str:
+    """Return the SHA-256 of a file's bytes, read a megabyte at a time; `own`: see `open_own`."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with open_own(path) if own else path.open("rb") as file:
         while chunk := file.read(CHUNK):
             digest.update(chunk)
     return digest.hexdigest()

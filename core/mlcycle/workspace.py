@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ __all__ = ["MARKER", "VARIABLE", "Workspace", "safe_join"]
 MARKER = "mlcycle.yaml"
 VARIABLE = "MLCYCLE_WORKSPACE"
 HOME = ".mlcycle"
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -89,15 +91,22 @@ class Workspace:
 
     def part(self, sha256: str) -> Path:
         """Return where the Parquet part of that hash lies."""
-        return self.data / f"{sha256}.parquet"
+        return self.data / f"{_hash(sha256)}.parquet"
 
     def artifact(self, sha256: str) -> Path:
         """Return where the artifact of that hash lies."""
-        return self.artifacts / sha256[:2] / sha256
+        return self.artifacts / _hash(sha256)[:2] / sha256
 
     def inside(self, relative: str) -> Path:
         """Return a path of the workspace from a relative name that must not lead out of it."""
         return safe_join(self.root, relative)
+
+
+def _hash(text: str) -> str:
+    # Rows and journals may come from another hand: a name such as ../../x must not become a path.
+    if not _SHA256.fullmatch(text):
+        raise WorkspaceError(f"{text!r} is no content hash", hint="mlcycle doctor")
+    return text
 
 
 def safe_join(folder: Path, relative: str) -> Path:

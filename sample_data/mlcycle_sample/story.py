@@ -15,7 +15,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from mlcycle import clock, data, deploy, design, experiments, features, models, monitor, quality, retrain
+from mlcycle import (
+    clock,
+    data,
+    deploy,
+    design,
+    experiments,
+    features,
+    models,
+    monitor,
+    quality,
+    retrain,
+    trust,
+)
 from mlcycle.store import Store
 from mlcycle.workspace import Workspace
 from mlcycle_sample.generate import DEFAULT_SEED
@@ -124,6 +136,7 @@ def _write(stage: _Stage, seed: int) -> None:
     write_workspace(stage.workspace.root, seed, lambda share, _: stage.tell.advance(round(100 * share), 100))
     clock.set_now(NEW_YEAR)
     Store.create(stage.workspace)
+    trust.remember(stage.workspace, whole=True)
     stage.document["seed"] = seed
     stage.document["sources"] = {}
     stage.meter.lap("sample")

@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from mlcycle_app.cli.options import command
+from mlcycle_app.cli.options import command, consent, trusting
 from mlcycle_app.cli.output import Answer, say
 from mlcycle_app.gateway import Gateway
 from mlcycle_app.tables import TABLES
@@ -33,13 +33,14 @@ def sweep(gateway: Gateway) -> Answer:
 
 
 @command
+@trusting
 @click.argument("command_line", nargs=-1, required=True, type=click.UNPROCESSED)
-def run(gateway: Gateway, command_line: tuple[str, ...]) -> Answer:
+def run(gateway: Gateway, command_line: tuple[str, ...], trust: bool) -> Answer:
     """Run any script and keep what it logs: mlcycle run -- python train.py; exit code 1 when the script fails."""
     as_json = click.get_current_context().obj["json"]
     # Stdout is the script's, unless an answer in JSON is asked for there.
     with contextlib.redirect_stdout(sys.stderr if as_json else sys.stdout):
-        code = gateway.do("experiments.run_command", list(command_line))
+        code = gateway.do("experiments.run_command", list(command_line), trust=trust, answer=consent())
     if code:
         say(f"{command_line[0]} ended with exit code {code}")
     return Answer({"exit_code": code}, quiet=True, code=code if code in (0, INTERRUPTED) else 1)

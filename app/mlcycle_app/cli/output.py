@@ -10,9 +10,11 @@ from datetime import date, datetime
 from enum import Enum
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 
 __all__ = ["Answer", "emit", "plain", "say"]
 
+_SIGN = "\N{REPLACEMENT CHARACTER}"
 CELL = 60
 """Characters after which a table cell is cut; `--json` cuts nothing."""
 LINE = 400
@@ -70,21 +72,30 @@ def emit(answer: Answer, *, as_json: bool) -> None:
     if answer.quiet:
         return
     if answer.text:
-        print(answer.text)
+        print(_shown(answer.text))
     elif isinstance(data, list):
         if not data:
             say(answer.empty)
         else:
-            print(_table(data, answer.columns or tuple(data[0])))
+            print(_shown(_table(data, answer.columns or tuple(data[0]))))
     else:
         width = max((len(key) for key in data), default=0)
         for key, value in data.items():
-            print(f"{key.replace('_', ' '):<{width}}  {_beside(value)}".rstrip())
+            print(_shown(f"{key.replace('_', ' '):<{width}}  {_beside(value)}".rstrip()))
 
 
 def say(text: str) -> None:
     """Say something to the person, on stderr."""
-    print(text, file=sys.stderr)
+    print(_shown(text), file=sys.stderr)
+
+
+def _shown(text: str) -> str:
+    """Return text without what a terminal would obey: control characters become a sign, newlines and tabs stay."""
+    return text if text.isprintable() else "".join(_SIGN if _commands(sign) else sign for sign in text)
+
+
+def _commands(sign: str) -> bool:
+    return sign not in "\n\t" and category(sign) in ("Cc", "Cf")
 
 
 def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:

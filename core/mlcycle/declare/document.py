@@ -111,6 +111,13 @@ def read(path: Path, file: Path) -> str:
     DeclarationError
         If it cannot be read, is not UTF-8 or is larger than any declaration.
     """
+    root = path.parents[len(file.parts) - 1].resolve()
+    if not path.resolve().is_relative_to(root):
+        raise DeclarationError(
+            "is a link that leads out of the workspace", file=file, hint=f"put the file itself there: {file}"
+        )
+    if path.exists() and not path.is_file():
+        raise DeclarationError("is no file", file=file)
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -16,6 +16,7 @@ from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 
 from mlcycle.errors import EngineError
+from mlcycle.trust import is_trusted
 from mlcycle.workspace import Workspace
 
 __all__ = ["FLAVOURS", "VARIABLE", "default_folder", "fetch", "find_wheels", "requirements"]
@@ -60,7 +61,9 @@ def find_wheels(workspace: Workspace, flavour: str) -> list[Path]:
 
     named = os.environ.get(VARIABLE)
     folders = [Path(named)] if named else []
-    folders += [workspace.home / "wheelhouse", default_folder(), user_cache_path("mlcycle") / "wheelhouse"]
+    # What lies in wheels runs in the image: those that came with a folder are taken from trusted folders alone.
+    folders += [workspace.home / "wheelhouse"] if is_trusted(workspace) else []
+    folders += [default_folder(), user_cache_path("mlcycle") / "wheelhouse"]
     missing: list[str] = []
     for folder in folders:
         if not folder.is_dir():
@@ -88,7 +91,7 @@ def fetch(folder: Path) -> list[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     wanted = sorted({pin for flavour in FLAVOURS for pin in requirements(flavour)})
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+    command = [sys.executable, "-P", "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
     command += [
         "--progress-bar",
         "off",

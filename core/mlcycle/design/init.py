@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from mlcycle import clock
+from mlcycle import clock, trust
 from mlcycle.declare import load
 from mlcycle.design import write_data, write_model
 from mlcycle.design.model import InitReport
@@ -141,12 +141,16 @@ def _make(root: Path, texts: dict[str, str], report: InitReport) -> InitReport:
     else:
         texts = {".gitignore": IGNORED, **texts}
     done: list[Path] = []
+    workspace = Workspace(root)
+    # A folder that held code before holds somebody's: it is asked about like any other.
+    mine = not trust.code_hash(workspace)
     try:
         _write(root, texts, done)
-        workspace = Workspace(root)
         load(workspace)
         Store.create(workspace)
         sync(workspace)
+        if mine:
+            trust.remember(workspace, whole=True)
     except BaseException:
         for path in done:
             path.unlink(missing_ok=True)

@@ -102,6 +102,9 @@ class Session:
 
     def table(self, name: str, parts: Sequence[Path]) -> None:
         """Make Parquet parts readable under a name; columns are matched by name."""
+        for part in parts:
+            if part.exists() and not part.is_file():  # a pipe would be waited for
+                raise DataError(f"{part} is no file", hint="mlcycle doctor")
         files = literal([str(part) for part in parts])
         self.execute(
             f"CREATE OR REPLACE VIEW {quote(name)} AS FROM read_parquet({files}, union_by_name = TRUE)"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mlcycle.errors import CouldNot, DataError, UsageError
-from mlcycle.hashing import CHUNK, sha256_bytes
+from mlcycle.hashing import CHUNK, open_own, sha256_bytes
 from mlcycle.ids import new_id
 from mlcycle.workspace import Workspace
 
@@ -65,7 +65,8 @@ def read_artifact(workspace: Workspace, sha256: str) -> bytes:
     """
     path = workspace.artifact(sha256)
     try:
-        content = path.read_bytes()
+        with open_own(path) as file:
+            content = file.read()
     except OSError as error:
         raise DataError(
             f"the artifact {path} cannot be read: {error.strerror or error}", hint="mlcycle doctor"

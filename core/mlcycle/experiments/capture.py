@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
 from mlcycle.errors import UsageError
 from mlcycle.experiments.environment import hide
 from mlcycle.experiments.tracking import RUN_VARIABLE, start_run
+from mlcycle.trust import ask_to_run
 from mlcycle.workspace import VARIABLE, Workspace
 
 __all__ = ["run_command"]
@@ -26,7 +27,13 @@ ENDED_FROM_OUTSIDE = (-signal.SIGINT, -signal.SIGTERM, -9, 128 + signal.SIGINT)
 
 
 def run_command(
-    workspace: Workspace, argv: Sequence[str], *, name: str | None = None, experiment: str = "default"
+    workspace: Workspace,
+    argv: Sequence[str],
+    *,
+    name: str | None = None,
+    experiment: str = "default",
+    trust: bool = False,
+    answer: Callable[[str], bool] | None = None,
 ) -> int:
     """Run a command as a run and return its exit code.
 
@@ -40,6 +47,7 @@ def run_command(
     """
     if not argv:
         raise UsageError("there is no command to run", hint="mlcycle run -- python train.py")
+    ask_to_run(workspace, argv, trust=trust, answer=answer)
     source = next((Path(word) for word in argv if word.endswith(SCRIPTS) and Path(word).is_file()), None)
     chosen = name or (source.stem if source else Path(argv[0]).name)
     with start_run(chosen, experiment=experiment, workspace=workspace, source=source) as run:

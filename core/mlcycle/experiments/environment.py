@@ -8,6 +8,7 @@ import shlex
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -131,30 +132,42 @@ def _git_state(folder: Path, _moment: int) -> Git:
     if not any((parent / ".git").exists() for parent in (folder, *folder.parents)):
         return Git(None, None)
     # One process tells the commit and whether anything differs; it says (initial) before the first commit.
-    told = _git(folder, "status", "--porcelain=v2", "--branch", "--untracked-files=no")
+    told = _git(
+        folder, "status", "--porcelain=v2", "--branch", "--untracked-files=no", "--ignore-submodules=all"
+    )
     lines = (told or b"").decode("utf-8", "replace").splitlines()
     commit = next((line.split()[-1] for line in lines if line.startswith("# branch.oid ")), "(initial)")
     if commit == "(initial)":
         return Git(None, None)
     if not any(line and not line.startswith("#") for line in lines):
         return Git(commit, False)
-    quiet = ("--no-color", "--no-ext-diff", "--no-textconv", "--no-relative")
+    quiet = ("--no-color", "--no-ext-diff", "--no-textconv", "--no-relative", "--ignore-submodules=all")
     left_out = [f":(top,exclude,icase,glob)**/{name}" for name in NEVER_IN_A_DIFF]
     diff = _git(folder, "diff", *quiet, commit, "--", ":(top)", *left_out) or b""
     return Git(commit, True, hide(folder, diff))
 
 
 def _git(folder: Path, *words: str) -> bytes | None:
+    told = _told(folder, "config", "--local", "--includes", "--name-only", "--get-regexp", r"^filter\.")
+    # What a repository's own configuration would run on each file when it is compared.
+    filters = (told or b"").decode("utf-8", "replace").split("\n")
+    return _told(folder, *words, without=[name for name in filters if name])
+
+
+def _told(folder: Path, *words: str, without: Sequence[str] = ()) -> bytes | None:
     import subprocess  # 5 ms that a folder without a repository does not need
 
     # Looking must not run what the repository's own configuration names (a file-system monitor, hooks).
     safe = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "--no-optional-locks")
+    switched = {f"GIT_CONFIG_KEY_{i}": name for i, name in enumerate(without)}
+    switched |= {f"GIT_CONFIG_VALUE_{i}": "" for i in range(len(without))}
     try:
         with subprocess.Popen(
             ["git", *safe, "-C", str(folder), *words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            env={**os.environ, "GIT_CONFIG_COUNT": str(len(without)), **switched},
         ) as git:
             clock = threading.Timer(GIT_WITHIN_S, git.kill)
             clock.daemon = True

@@ -120,7 +120,7 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 def _start(job: Mapping[str, Any]) -> subprocess.Popen[str]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "mlcycle.experiments.trials"],
+        [sys.executable, "-P", "-m", "mlcycle.experiments.trials"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -65,7 +66,9 @@ def segments(journal: Path) -> list[Segment]:
             path = journal / stream / name
             if name.endswith(SUFFIX):
                 with contextlib.suppress(FileNotFoundError):
-                    found.append(Segment(stream, name, path, path.stat().st_size))
+                    info = path.lstat()
+                    if stat.S_ISREG(info.st_mode):  # a pipe would block, a link shows what is not ours
+                        found.append(Segment(stream, name, path, info.st_size))
     return sorted(found, key=lambda segment: segment.name)
 
 
@@ -95,7 +98,7 @@ def read_tail(segment: Segment, start: int, limit: int | None = None) -> Tail | 
         with segment.path.open("rb") as file:
             file.seek(start)
             chunk = file.read() if limit is None else file.read(limit)
-            if limit is not None and len(chunk) == limit:
+            if limit is not None and len(chunk) == limit and not chunk.endswith(b"\n"):
                 chunk += file.readline()
             size = os.fstat(file.fileno()).st_size
     except FileNotFoundError:

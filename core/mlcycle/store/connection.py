@@ -20,6 +20,7 @@ from uuid import UUID
 
 from mlcycle.errors import Busy, CouldNot, WorkspaceError
 from mlcycle.journal import Turnstile
+from mlcycle.store.place import check_place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,6 +104,7 @@ def exclusive(workspace: Workspace, timeout_s: float) -> Iterator[None]:
     Busy
         If it was not had in time.
     """
+    check_place(workspace)
     workspace.home.mkdir(mode=0o700, exist_ok=True)
     with _held(workspace, shared=False, timeout_s=timeout_s):
         yield
@@ -111,6 +113,7 @@ def exclusive(workspace: Workspace, timeout_s: float) -> Iterator[None]:
 @contextmanager
 def shared(workspace: Workspace, timeout_s: float) -> Iterator[None]:
     """Hold the store together with other readers; where nobody can write, without a lock."""
+    check_place(workspace)
     with _held(workspace, shared=True, timeout_s=timeout_s):
         yield
 

@@ -6,7 +6,10 @@ running, folds, then sweeps. What needs a person (a missing part, a damaged file
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +18,7 @@ from mlcycle import clock
 from mlcycle.errors import Busy, CouldNot, MlcycleError, WorkspaceError
 from mlcycle.hashing import sha256_bytes, sha256_file
 from mlcycle.journal.reader import BAD, elsewhere, end, is_finished, read_tail, segments
-from mlcycle.store import orphans, recoverable
+from mlcycle.store import archive, orphans, place, recoverable, strangers
 from mlcycle.store.backups import backup
 from mlcycle.store.generations import generations
 from mlcycle.store.killed import deserted, end_them, over
@@ -62,6 +65,7 @@ def examine(workspace: Workspace) -> Report:
     elif workspace.database.exists() and not closed:
         findings += _store(workspace)
     findings += recoverable.look(workspace)
+    findings += [Finding("note", what, ".") for what in place.notes(workspace)]
     findings.sort(key=lambda finding: ORDER[finding.level])
     return Report(tuple(findings))
 
@@ -93,7 +97,12 @@ def mend(workspace: Workspace) -> Report:
 def _can_be_opened(workspace: Workspace) -> bool:
     if any(_closed(workspace)):
         return False
+    from mlcycle.store.connection import DamagedWal
+
     try:
+        if workspace.database.exists():
+            with suppress(DamagedWal):  # the log is set aside first
+                strangers.evict(workspace, WAIT_S)
         Store.create(workspace)
     except Busy:
         raise
@@ -220,6 +229,7 @@ def _rows(store: Store) -> Iterator[Finding]:
                 f"deployment {row['deployment']} is marked {row['state']}, but process {row['pid']} is gone"
             )
             found.append(Finding("mend", what, row["deployment"]))
+        archived = list(archive.check(workspace, ask))
         for row in ask(RESTORED):
             what = f"restored on {row['ts']:%Y-%m-%d %H:%M} without: {row['missing']}"
             found.append(Finding("note", what, row["object"]))
@@ -229,7 +239,7 @@ def _rows(store: Store) -> Iterator[Finding]:
             for path in unnamed(workspace, [row["sha256"] for row in contents], ask):
                 what = f"no row names file {path.name[:8]}, which is kept"
                 found.append(Finding("note", what, _where(workspace, path)))
-    yield from found
+    yield from [*found, *archived]
     # Reading every file again takes its time: nobody should have to wait for the store meanwhile.
     yield from _contents(workspace, contents)
 
@@ -268,10 +278,13 @@ def _contents(workspace: Workspace, contents: list[dict[str, Any]]) -> Iterator[
     for row in contents:
         sha256, digits = row["sha256"], row["sha256"][:8]
         places = (workspace.part(sha256), workspace.artifact(sha256))
-        path = next((place for place in places if place.exists()), None)
+        path = next((place for place in places if os.path.lexists(place)), None)
         if path is None:
             yield Finding("damaged", f"file {digits} is missing: {row['what']}", row["name"])
-        elif sha256_file(path) != sha256:
+        elif not _is_plain(path):
+            what = f"file {digits} is a link or no file, so it was not read: {row['what']}"
+            yield Finding("damaged", what, _where(workspace, path))
+        elif sha256_file(path, own=True) != sha256:
             what = f"file {digits} does not hold what was written: {row['what']}"
             yield Finding("damaged", what, _where(workspace, path))
 
@@ -307,9 +320,13 @@ def _serves(workspace: Workspace, deployment: str, pid: int) -> bool:
 def _digits(path: Path) -> str:
     """Return the first digits of a file's hash; empty if it has gone meanwhile."""
     try:
-        return sha256_file(path)[:8]
-    except FileNotFoundError:
+        return sha256_file(path, own=True)[:8]
+    except OSError:  # gone meanwhile, or nothing that this program wrote
         return ""
+
+
+def _is_plain(path: Path) -> bool:
+    return stat.S_ISREG(path.lstat().st_mode)
 
 
 def _where(workspace: Workspace, path: Path) -> str:

@@ -19,7 +19,7 @@ REUSED_AFTER_S = 3600.0
 """Age at which a file whose writer's process id is in use is nobody's all the same: the id is another's by now."""
 OWNER = re.compile(r"(?:^|[-/])pid(\d+)(?=[-./]|$)")
 CONTENT = re.compile(r"([0-9a-f]{64})(?:\.parquet)?")
-FED = ("metric", "prediction", "resource_sample", "rollup_1m", "label")
+FED = ("metric", "prediction", "prediction_histogram", "resource_sample", "rollup_1m", "label")
 """Tables that name no content and may be large."""
 
 

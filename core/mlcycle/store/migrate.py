@@ -17,6 +17,7 @@ from mlcycle.store.changes import last_number, newest
 from mlcycle.store.connection import DamagedWal, close, connect
 from mlcycle.store.generations import begin, copy_file, current
 from mlcycle.store.lost import MADE, loss
+from mlcycle.store.strangers import refuse
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,24 +91,26 @@ def application() -> str:
         return "0"
 
 
-def check(connection: DuckDBPyConnection, known: tuple[Migration, ...] | None = None) -> int:
-    """Return the store's schema version.
+def check(connection: DuckDBPyConnection, path: Path, known: tuple[Migration, ...] | None = None) -> int:
+    """Return the schema version of a store just attached; nothing it holds is run before it was looked at.
 
     Raises
     ------
     WorkspaceError
-        If it is newer than this program.
+        If it is newer than this program, or holds SQL that this program did not put there.
     Outdated
         If it is older, or if its views are not this program's.
     """
-    newest = (known or migrations())[-1].version
+    known = known or migrations()
+    newest = known[-1].version
+    views_are_ours = refuse(connection, path, known)
     version, made_by = _version(connection)
     if version > newest:
         raise WorkspaceError(
             f"the store was made by mlcycle {made_by}; this is {application()}",
             hint=f'pip install "mlcycle>={made_by}"',
         )
-    if version < newest or _views_noted(connection) != _views_hash():
+    if version < newest or not views_are_ours or _views_noted(connection) != _views_hash():
         raise Outdated(version)
     return version
 
@@ -131,7 +134,7 @@ def open_for_writing(
         _create(workspace, known)
     connection = _recovered(workspace)
     try:
-        check(connection, known)
+        check(connection, workspace.database, known)
     except Outdated as old:
         if old.version < known[-1].version:
             connection = _copied(workspace, connection, f"before migration {known[-1].version}")
@@ -229,6 +232,15 @@ def lay_views(connection: DuckDBPyConnection) -> None:
     connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('views_sha256', ?)", [_views_hash()])
 
 
+def lay_own_views(connection: DuckDBPyConnection) -> None:
+    """Make all views for this connection only, so that none of the stored ones is read."""
+    from mlcycle.store.rules import LIVE
+
+    for table in LIVE:
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW live_{table} AS SELECT * FROM store.main.{table}")
+    lay_temporary_views(connection)
+
+
 def lay_temporary_views(connection: DuckDBPyConnection) -> None:
     """Make the public views for this connection only, over whatever live_* are to it."""
     _run(connection, views().replace("CREATE VIEW ", "CREATE OR REPLACE TEMP VIEW "))
@@ -269,6 +281,7 @@ def _recovered(workspace: Workspace) -> DuckDBPyConnection:
     except WorkspaceError:
         kept.replace(wal)
         raise
+    refuse(connection, workspace.database, migrations())  # before the first statement that could meet a macro
     connection.execute(
         "INSERT INTO audit_log (audit_id, ts, actor, action, object, after)"
         " VALUES (?, ?, 'mlcycle', 'recover', ?, to_json(?))",

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from mlcycle.errors import CouldNot, WorkspaceError
 from mlcycle.journal.reader import segments
+from mlcycle.store import archive
 from mlcycle.store.connection import DamagedWal, close, connect, honest, readable, shared, writable
 from mlcycle.store.fold import pending, remember
 from mlcycle.store.lost import loss
-from mlcycle.store.migrate import Outdated, check, lay_temporary_views, migrations
+from mlcycle.store.migrate import Outdated, check, lay_own_views, lay_temporary_views, migrations
 from mlcycle.store.rules import STREAMS
 from mlcycle.store.tail import load, offsets, shadow, tails
 
@@ -89,6 +90,7 @@ def lay_tail(connection: DuckDBPyConnection, workspace: Workspace) -> None:
     if streams:
         shadow(connection, streams)
         lay_temporary_views(connection)
+    archive.lay(connection, workspace, streams)
 
 
 def _connect(workspace: Workspace, *, again: bool, alone: bool) -> DuckDBPyConnection | None:
@@ -109,7 +111,7 @@ def _connect(workspace: Workspace, *, again: bool, alone: bool) -> DuckDBPyConne
             f"{path} has a damaged log", hint="copy the workspace to where it can be written"
         ) from error
     try:
-        check(connection)
+        check(connection, path)
     except Outdated as old:
         if again and writable(workspace):
             close(connection)
@@ -120,7 +122,7 @@ def _connect(workspace: Workspace, *, again: bool, alone: bool) -> DuckDBPyConne
                 f"{path} was made by an older mlcycle and cannot be brought up to date here",
                 hint="copy the workspace to where it can be written",
             ) from old
-        lay_temporary_views(connection)
+        lay_own_views(connection)
     except BaseException:
         close(connection)
         raise

@@ -51,7 +51,8 @@ QUERIES = (
     Query(
         "labels of {name} predictions that are not there",
         """SELECT count(*)::VARCHAR AS name FROM label
-        WHERE prediction_id NOT IN (SELECT prediction_id FROM live_prediction) HAVING count(*) > 0""",
+        WHERE prediction_id NOT IN (SELECT prediction_id FROM live_prediction) HAVING count(*) >
+            (SELECT coalesce(sum(rows), 0) FROM prediction_archive WHERE dropped_at IS NOT NULL)""",
     ),
 )
 

@@ -88,7 +88,7 @@ def rebuild(workspace: Workspace, start: Generation, path: Path) -> Rebuilt:
 def _bring_up(path: Path) -> None:
     connection = connect(path, read_only=False)
     try:
-        check(connection)
+        check(connection, path)
     except Outdated as old:
         bring_up(connection, old.version)
     finally:

@@ -170,6 +170,7 @@ class Store:
             If the change cannot be written. Where only the last step failed, the checkpoint, the change may
             still be there at the next opening: look before doing it again.
         """
+        from mlcycle.store.archive import lay
         from mlcycle.store.changes import Draft
         from mlcycle.store.fold import STEP, backlog, fold
 
@@ -179,6 +180,7 @@ class Store:
         with self._writing(CHANGE_WAIT_S) as connection:
             while fold(connection, self.workspace).left:
                 pass
+            lay(connection, self.workspace, tables=False)
             connection.execute("BEGIN")
             draft = Draft()
             current = Transaction(connection, self.workspace, action, draft)
@@ -291,6 +293,7 @@ class Store:
         from mlcycle.store.connection import close, exclusive, honest, writable
         from mlcycle.store.generations import begin, is_large
         from mlcycle.store.migrate import open_for_writing
+        from mlcycle.store.strangers import renew
 
         if not writable(self.workspace):
             raise WorkspaceError(f"{self.workspace.home} cannot be written")
@@ -300,6 +303,7 @@ class Store:
                 yield connection
             finally:
                 close(connection)
+                renew(self.workspace.database)
             with contextlib.suppress(OSError):
                 if is_large(self.workspace):
                     begin(self.workspace, "the log had grown")

@@ -154,12 +154,13 @@ def shadow(connection: DuckDBPyConnection, streams: Sequence[str]) -> None:
             tail = rule.select(loaded_name(rule.stream))
             for view in (rule.table, f"live_{rule.table}"):
                 connection.execute(
-                    f"CREATE TEMP VIEW {view} AS SELECT * FROM store.main.{rule.table} UNION ALL BY NAME {tail}"
+                    f"CREATE OR REPLACE TEMP VIEW {view} AS"
+                    f" SELECT * FROM store.main.{rule.table} UNION ALL BY NAME {tail}"
                 )
     if "metric" in streams:
         both = f"FROM store.main.metric_last UNION ALL BY NAME {derived(LAST, 'metric')}"
         for view in ("metric_last", "live_metric_last"):
-            connection.execute(f"CREATE TEMP VIEW {view} AS {BOTH.format(source=both)}")
+            connection.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS {BOTH.format(source=both)}")
     if "prediction" in streams:
         tail = derived(ROLLUP, "prediction")
         connection.execute(

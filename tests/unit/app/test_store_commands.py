@@ -101,5 +101,7 @@ def test_only_days_are_taken_for_retention(
 
 def test_health_names_backlog_and_holder(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = answer(capsys, "store", "health", "-w", folder)
-    assert {"backlog_bytes", "segments", "bad_lines", "refused", "holder", "copied_at", "log_bytes"} <= set(found)
+    assert {"backlog_bytes", "segments", "bad_lines", "refused", "holder", "copied_at", "log_bytes"} <= set(
+        found
+    )
     assert found["backlog_bytes"] == 0 and found["holder"] == ""

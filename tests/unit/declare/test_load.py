@@ -260,3 +260,13 @@ def test_loading_imports_no_engine() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+def test_retention_is_in_whole_days_or_for_ever(product: Product) -> None:
+    workspace = product()
+    assert load(workspace).monitor.retention.predictions == "forever"
+    (workspace.root / "monitor.yaml").write_text("retention: {predictions: 90d}\n")
+    kept = load(workspace).monitor.retention
+    assert (kept.predictions, kept.archive) == ("90d", "forever")
+    (workspace.root / "monitor.yaml").write_text("retention: {predictions: 12h}\n")
+    assert "monitor.yaml:1:26: `predictions` must be text such as 90d, or forever" in str(refused(workspace))

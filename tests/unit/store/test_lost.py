@@ -31,8 +31,8 @@ def test_a_store_that_is_gone_while_its_files_are_there_is_damage_and_never_made
 
 def test_a_run_logged_before_the_first_command_is_no_lost_store(tmp_path: Path) -> None:
     store = Store(Workspace(tmp_path))
-    store.workspace.artifact("ab").parent.mkdir(parents=True)
-    store.workspace.artifact("ab").write_bytes(b"script")
+    store.workspace.artifact("ab" * 32).parent.mkdir(parents=True)
+    store.workspace.artifact("ab" * 32).write_bytes(b"script")
     assert store.append("sys", [RECORD])
     assert store.read("SELECT count(*) AS n FROM resources") == [{"n": 1}]
 
