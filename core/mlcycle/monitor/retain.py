@@ -68,7 +68,7 @@ def retain(
 def _limit(given: timedelta | None, declared: str) -> timedelta | None:
     if given is not None and given < timedelta():
         raise UsageError(
-            "predictions cannot be kept for less than no time", hint="mlcycle monitor retain --help"
+            "predictions cannot be kept for less than no time", hint="mlcycle store compact --help"
         )
     if given is not None or declared == "forever":
         return given

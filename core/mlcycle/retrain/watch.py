@@ -9,10 +9,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
-from mlcycle import data, quality
+from mlcycle import data, monitor, quality
 from mlcycle.errors import CouldNot, DataError, MlcycleError
 from mlcycle.retrain import inbox, records, trigger
 from mlcycle.retrain.inbox import Drop
@@ -27,6 +27,7 @@ AGAIN = "mlcycle quality history says why; mend the file, or the rule and then: 
 
 SETTLE_S = 1.0
 """How long a drop must be left alone before it is taken."""
+RETAIN_EVERY_S = 3600.0
 LOOK_AGAIN_S = 5.0
 """At most this long between two looks, whatever the observer says."""
 
@@ -41,6 +42,8 @@ class _Memory:
     """What each drop waits for, as it was said."""
     unchecked: dict[str, Taken] = field(default_factory=dict)
     """Drops that were ingested while the checks could not run."""
+    retain_at: float = 0.0
+    """When the retention of predictions is looked at next, on the process's own clock."""
 
 
 def scan(workspace: Workspace, *, settle_s: float = SETTLE_S) -> list[Taken]:
@@ -89,9 +92,19 @@ def watch(
                 if on_event is not None and not (starting and taken.outcome == "known"):
                     on_event(taken)
             starting = False
+            _keep_up(workspace, memory)
             until = time.monotonic() + (settle_s if memory.waiting else LOOK_AGAIN_S)
             while not stop.is_set() and not woken.is_set() and time.monotonic() < until:
                 stop.wait(min(0.25, max(settle_s, 0.02)))
+
+
+def _keep_up(workspace: Workspace, memory: _Memory) -> None:
+    """Fold what scripts and servers wrote, and move old predictions as declared, though nobody looks."""
+    with suppress(MlcycleError):  # busy, or no room: the journal keeps what it has, and doctor says so
+        Store(workspace).fold()
+        if time.monotonic() >= memory.retain_at:
+            memory.retain_at = time.monotonic() + RETAIN_EVERY_S
+            monitor.retain(workspace)
 
 
 @contextmanager

@@ -244,7 +244,7 @@ def test_serving_in_front_ends_the_server_when_it_is_told_to(product: Product) -
 def test_serving_in_front_goes_on_while_another_process_holds_the_store(
     product: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mlcycle.store.store.READ_WAIT_S", 0.01)
+    monkeypatch.setattr("mlcycle.store.opening.READ_WAIT_S", 0.01)
     monkeypatch.setattr("mlcycle.store.store.FOLD_FIRST_WAIT_S", 0.01)
     workspace, rows = product(), []
     held = FileLock(workspace.home / "store.lock", shared=False, timeout_s=1)
@@ -272,7 +272,7 @@ def test_serving_in_front_goes_on_while_another_process_holds_the_store(
 def test_serving_in_front_ends_with_an_error_when_its_server_is_gone_and_the_store_held(
     product: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mlcycle.store.store.READ_WAIT_S", 0.01)
+    monkeypatch.setattr("mlcycle.store.opening.READ_WAIT_S", 0.01)
     monkeypatch.setattr(sys.modules["mlcycle.deploy.serve"], "FOLD_EVERY_S", 0.01)
     workspace, stack = product(), contextlib.ExitStack()
 

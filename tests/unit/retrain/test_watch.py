@@ -44,7 +44,7 @@ def workspace(tmp_path: Path, template: Workspace) -> Iterator[Workspace]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mlcycle.store.store.CHANGE_WAIT_S", 0.05)
-    monkeypatch.setattr("mlcycle.store.store.READ_WAIT_S", 0.05)
+    monkeypatch.setattr("mlcycle.store.opening.READ_WAIT_S", 0.05)
 
 
 def readings(*numbers: int) -> str:
@@ -260,3 +260,21 @@ def test_a_drop_whose_check_was_held_up_is_checked_at_the_next_look(
     (checked,) = _take(workspace, memory, [])
     assert (checked.outcome, checked.batches[0].state, checked.why) == ("taken", "admitted", "")
     assert _take(workspace, memory, []) == []
+
+
+def test_a_watch_folds_what_scripts_wrote_though_nobody_looks(workspace: Workspace) -> None:
+    code = f"""
+from pathlib import Path
+from mlcycle.store import Store
+from mlcycle.workspace import Workspace
+record = {{"ts": "2026-01-01", "deployment": "d"}}
+assert Store(Workspace(Path({str(workspace.root)!r}))).append("sys", [record])
+"""
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+    assert Store(workspace).health().backlog_bytes > 0
+    with watching(workspace) as events:
+        (workspace.inbox / "readings.csv").write_text(readings(900001))
+        events.get(timeout=PATIENCE_S)
+        (workspace.inbox / "readings-2.csv").write_text(readings(900002))
+        events.get(timeout=PATIENCE_S)
+    assert Store(workspace).health().backlog_bytes == 0
