@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from mlcycle.ids import new_id
 from mlcycle.journal import SegmentWriter
 from mlcycle.journal.frame import encode, frame
 from mlcycle.journal.reader import segments
-from mlcycle.store import Store, backup, migrate, restore
+from mlcycle.monitor import retain
+from mlcycle.store import Store, backup, compact, migrate, restore
 from mlcycle.store.connection import close, exclusive
 from mlcycle.store.fold import fold
 from mlcycle.store.generations import generations
@@ -44,6 +45,7 @@ class Against(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         root = Path(tempfile.mkdtemp())
+        (root / "mlcycle.yaml").write_text("name: test\n")
         self.store = Store.create(Workspace(root))
         self.journal = self.store.workspace.journal
         self.writers: dict[int, SegmentWriter] = {}
@@ -159,6 +161,14 @@ class Against(RuleBasedStateMachine):
             assert restore(workspace, Path(folder)).missing == ()
 
     @rule()
+    def old_predictions_move_to_files(self) -> None:
+        retain(self.store.workspace, older_than=timedelta(days=1))
+
+    @rule()
+    def the_file_is_written_anew(self) -> None:
+        compact(self.store.workspace)
+
+    @rule()
     def the_program_is_upgraded(self) -> None:
         self.added += 1
         more = Migration(
@@ -197,7 +207,11 @@ class Against(RuleBasedStateMachine):
         self.store.fold()
         self.store.fold()
         assert segments(self.journal) == []
-        assert self.store.read("SELECT count(*) AS n FROM store.main.prediction") == [{"n": len(self.want)}]
+        (left,) = self.store.read(
+            "SELECT (SELECT count(*) FROM store.main.prediction)"
+            " + (SELECT coalesce(sum(rows), 0) FROM prediction_archive) AS n"
+        )
+        assert left["n"] == len(self.want)
         bad = self.store.read("SELECT coalesce(sum(bad), 0)::BIGINT AS n FROM segment")
         assert bad == [{"n": self.torn}]
         kept = self.journal / "bad"
