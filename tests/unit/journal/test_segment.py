@@ -241,3 +241,17 @@ def test_every_record_waits_for_the_disk_if_the_user_wants_it_to_survive_a_power
         with SegmentWriter(tmp_path, "metric") as writer:
             assert writer.append([{"step": 1}]) and writer.append([{"step": 2}])
         assert len(synced) == expected
+
+
+def test_a_limit_at_the_end_of_a_line_reads_no_line_more(tmp_path: Path) -> None:
+    with SegmentWriter(tmp_path, "metric") as writer:
+        for step in range(3):
+            assert writer.append([{"step": step}])
+    (segment,) = segments(tmp_path)
+    ends = [i + 1 for i, byte in enumerate(segment.path.read_bytes()) if byte == 10]
+    for limit, lines in zip(ends, range(1, 6), strict=True):
+        tail = read_tail(segment, 0, limit)
+        assert tail is not None and tail.end == limit
+        assert len(tail.parsed.records) + len(tail.parsed.controls) == lines
+    inside = read_tail(segment, 0, ends[1] + 1)
+    assert inside is not None and inside.end == ends[2]

@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from mlcycle.errors import CouldNot, UsageError
 from mlcycle.ids import new_id
+from mlcycle.monitor import retain
 from mlcycle.store import Store, backup, changes, restore, writers
 from mlcycle.store.changes import Draft
 from mlcycle.store.doctor import examine, mend
@@ -355,3 +356,33 @@ def test_day_and_time_values_of_a_change_keep_their_kinds(tmp_path: Path) -> Non
     (change,) = changes.index(tmp_path / "log").changes()
     (step,) = changes.steps(tmp_path / "log", change)
     assert step["with"] == [date(2026, 1, 2), NOON, float("inf")]
+
+
+def test_predictions_moved_to_files_are_there_once_when_the_store_is_made_again(store: Store) -> None:
+    def serve(count: int) -> None:
+        records = [
+            {
+                "prediction_id": new_id(),
+                "ts": NOON + timedelta(seconds=i),
+                "deployment": "d",
+                "model": "m",
+                "version": 1,
+                "features": {"a": i},
+            }
+            for i in range(count)
+        ]
+        assert store.append("prediction", records)
+
+    (store.workspace.root / "mlcycle.yaml").write_text("name: test\n")
+    serve(10)
+    backup(store.workspace)
+    serve(10)
+    assert retain(store.workspace, older_than=timedelta(days=1)).rows == 20
+    serve(5)
+    assert store.read("SELECT count(*) AS n FROM predictions") == [{"n": 25}]
+    store.workspace.database.unlink()
+    assert restore(store.workspace).missing == ()
+    assert store.read("SELECT count(*) AS n, count(DISTINCT prediction_id) AS ids FROM predictions") == [
+        {"n": 25, "ids": 25}
+    ]
+    assert store.read("SELECT sum(n)::BIGINT AS n FROM rollup_1m") == [{"n": 25}]
