@@ -13,6 +13,7 @@ import os
 import secrets
 import shlex
 import stat
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -22,7 +23,17 @@ from mlcycle.errors import CouldNot, TrustError
 from mlcycle.hashing import sha256_file, sha256_value
 from mlcycle.workspace import Workspace
 
-__all__ = ["VARIABLE", "ask", "ask_to_run", "brought", "code_hash", "is_trusted", "remember", "state_file"]
+__all__ = [
+    "VARIABLE",
+    "ask",
+    "ask_to_run",
+    "brought",
+    "code_hash",
+    "is_made_here",
+    "is_trusted",
+    "remember",
+    "state_file",
+]
 
 VARIABLE = "MLCYCLE_TRUST"
 """Set to 1, nothing is asked and nothing is remembered: for scripts and CI."""
@@ -131,7 +142,16 @@ def is_trusted(workspace: Workspace) -> bool:
     return code is not None and code == code_hash(workspace)
 
 
-def remember(workspace: Workspace, *, whole: bool = False) -> None:
+def is_made_here(workspace: Workspace) -> bool:
+    """Whether this very folder was made here by `init` or `demo`, so that nobody else's hand was in its store."""
+    here = _id(workspace)
+    return bool(here) and any(
+        entry.get("id") == here and entry.get("inode") == _inode(workspace) and entry.get("made") is True
+        for entry in _state().values()
+    )
+
+
+def remember(workspace: Workspace, *, whole: bool = False, made: bool = False) -> None:
     """Note that the code of a workspace may run.
 
     Parameters
@@ -141,6 +161,8 @@ def remember(workspace: Workspace, *, whole: bool = False) -> None:
     whole
         Whether the folder is trusted whatever it will hold, as one is that this program has just made: later changes
         are its owner's own. Otherwise only what is there now is.
+    made
+        Whether this program has just made it, its store too.
 
     Raises
     ------
@@ -150,7 +172,7 @@ def remember(workspace: Workspace, *, whole: bool = False) -> None:
     entry: dict[str, object] = {}
     if whole:
         with suppress(OSError):  # where no id can be kept, what is there now is trusted
-            entry = {"id": _give_id(workspace), "inode": _inode(workspace)}
+            entry = {"id": _give_id(workspace), "inode": _inode(workspace), "made": made}
     if not entry:
         entry = {"code": code_hash(workspace)}
     path, entries = state_file(), _state()
@@ -196,9 +218,13 @@ def code_hash(workspace: Workspace) -> str:
 
 def state_file() -> Path:
     """Return where the answers are kept, whether the file exists or not."""
-    from platformdirs import user_state_path
+    if sys.platform == "win32" or sys.platform == "darwin":  # pragma: no cover
+        from platformdirs import user_state_path
 
-    return user_state_path("mlcycle", appauthor=False) / "trust.json"
+        return user_state_path("mlcycle", appauthor=False) / "trust.json"
+    # What platformdirs says here, without the 20 ms that it takes to load: asked at the first opening of a store.
+    base = os.environ.get("XDG_STATE_HOME", "").strip()
+    return Path(base or Path.home() / ".local" / "state") / "mlcycle" / "trust.json"
 
 
 def _facts(root: Path) -> Iterator[tuple[str, str]]:

@@ -14,6 +14,7 @@ __all__ = ["MARKER", "VARIABLE", "Workspace", "safe_join"]
 MARKER = "mlcycle.yaml"
 VARIABLE = "MLCYCLE_WORKSPACE"
 HOME = ".mlcycle"
+DATABASE = "store.duckdb"
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 
@@ -57,7 +58,7 @@ class Workspace:
     @property
     def database(self) -> Path:
         """The metadata store. Touch it only through DuckDB: a plain open and close drops its lock."""
-        return self.home / "store.duckdb"
+        return self.home / DATABASE
 
     @property
     def journal(self) -> Path:

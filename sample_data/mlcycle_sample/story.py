@@ -136,7 +136,7 @@ def _write(stage: _Stage, seed: int) -> None:
     write_workspace(stage.workspace.root, seed, lambda share, _: stage.tell.advance(round(100 * share), 100))
     clock.set_now(NEW_YEAR)
     Store.create(stage.workspace)
-    trust.remember(stage.workspace, whole=True)
+    trust.remember(stage.workspace, whole=True, made=True)
     stage.document["seed"] = seed
     stage.document["sources"] = {}
     stage.meter.lap("sample")

@@ -192,3 +192,12 @@ def test_the_hash_is_of_all_code_and_of_nothing_else(foreign: Workspace) -> None
 def test_a_workspace_without_code_has_no_hash(tmp_path: Path) -> None:
     (tmp_path / "mlcycle.yaml").write_text("name: test\n")
     assert trust.code_hash(Workspace(tmp_path)) == ""
+
+
+def test_only_what_this_program_made_is_made_here(foreign: Workspace) -> None:
+    trust.remember(foreign, whole=True)
+    assert trust.is_trusted(foreign) and not trust.is_made_here(foreign)
+    trust.remember(foreign, whole=True, made=True)
+    assert trust.is_made_here(foreign)
+    copy = Workspace(Path(shutil.copytree(foreign.root, foreign.root.with_name("copied"))))
+    assert not trust.is_made_here(copy)

@@ -150,7 +150,7 @@ def _make(root: Path, texts: dict[str, str], report: InitReport) -> InitReport:
         Store.create(workspace)
         sync(workspace)
         if mine:
-            trust.remember(workspace, whole=True)
+            trust.remember(workspace, whole=True, made=True)
     except BaseException:
         for path in done:
             path.unlink(missing_ok=True)

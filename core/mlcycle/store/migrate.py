@@ -18,13 +18,14 @@ from mlcycle.store.connection import DamagedWal, close, connect
 from mlcycle.store.generations import begin, copy_file, current
 from mlcycle.store.lost import MADE, loss
 from mlcycle.store.strangers import refuse
+from mlcycle.trust import is_made_here
+from mlcycle.workspace import DATABASE, Workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from duckdb import DuckDBPyConnection
 
-    from mlcycle.workspace import Workspace
 
 __all__ = [
     "Migration",
@@ -103,7 +104,8 @@ def check(connection: DuckDBPyConnection, path: Path, known: tuple[Migration, ..
     """
     known = known or migrations()
     newest = known[-1].version
-    views_are_ours = refuse(connection, path, known)
+    made_here = path.name == DATABASE and is_made_here(Workspace(path.parent.parent))
+    views_are_ours = made_here or refuse(connection, path, known)
     version, made_by = _version(connection)
     if version > newest:
         raise WorkspaceError(

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 from mlcycle.errors import CouldNot, UsageError
 from mlcycle.hashing import sha256_file
 from mlcycle.store.backups import CONTENTS, FACTS, copy_contents
-from mlcycle.store.connection import exclusive
+from mlcycle.store.connection import close, connect, exclusive
 from mlcycle.store.generations import begin, copy_file
-from mlcycle.store.migrate import lay_folders, set_aside
+from mlcycle.store.migrate import lay_folders, migrations, set_aside
 from mlcycle.store.model import Finding, Restored
 from mlcycle.store.rebuild import Rebuilt, base, rebuild
 from mlcycle.store.store import Store
+from mlcycle.store.strangers import refuse
 
 if TYPE_CHECKING:
     from mlcycle.workspace import Workspace
@@ -105,6 +106,12 @@ def _from_backup(workspace: Workspace, source: Path, path: Path) -> None:
             f"{store} is not the file that was backed up: its content is {sha256_file(path)[:8]}, not {known[:8]}",
             hint="restore from another backup; this workspace is as before",
         )
+    # Also where this workspace was made here: the backup may not have been.
+    connection = connect(path, read_only=True)
+    try:
+        refuse(connection, path, migrations())
+    finally:
+        close(connection)
     for folder in CONTENTS:
         copy_contents(source / ".mlcycle" / folder, workspace.home / folder)
 
