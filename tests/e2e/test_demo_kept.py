@@ -20,9 +20,13 @@ def contents(folder: Path) -> dict[str, Any]:
     store = Store(Workspace(folder))
     sql = "SELECT table_name AS name FROM duckdb_tables() WHERE database_name = 'store'"
     names = {row["name"] for row in store.read(sql)} - set(BOOKKEEPING)
+    # A number in a VARIANT may be kept in another type than before; what it says is its JSON.
+    rows = {"prediction": "SELECT * REPLACE (features::JSON::VARCHAR AS features) FROM prediction"}
     with store.reading():
         return {
-            name: store.read(f'SELECT bit_xor(hash(t))::VARCHAR AS h, count(*) AS n FROM "{name}" AS t')
+            name: store.read(
+                f"SELECT bit_xor(hash(t))::VARCHAR AS h, count(*) AS n FROM ({rows.get(name, f'FROM {name}')}) AS t"
+            )
             for name in sorted(names)
         }
 

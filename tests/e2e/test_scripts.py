@@ -103,7 +103,7 @@ def test_a_model_of_a_script_becomes_a_version(command: Command, folder: Path) -
 
 def test_a_captured_script_and_its_own_run_are_one_run(command: Command, folder: Path) -> None:
     (folder / "fit.py").write_text("import mlcycle\nmlcycle.log_metric('x', 1)\nraise SystemExit(4)\n")
-    done = command("run", "--", sys.executable, str(folder / "fit.py"), folder=folder)
+    done = command("run", "--trust", "--", sys.executable, str(folder / "fit.py"), folder=folder)
     assert done.returncode == 1
     [run] = ask(command, folder, "runs", "list")
     shown = ask(command, folder, "runs", "show", run["id"])

@@ -129,7 +129,7 @@ def test_secrets_stand_in_nothing_that_is_captured(
     (workspace.root / "fit.py").write_text(
         "import os, sys, mlcycle\nprint(os.environ['SHOP_DOOR'])\nmlcycle.log_metric('x', 1)\n"
     )
-    assert run_command(workspace, [sys.executable, "fit.py", "--door", SECRET]) == 0
+    assert run_command(workspace, [sys.executable, "fit.py", "--door", SECRET], trust=True) == 0
     patch = kept(workspace)["git/diff.patch"].decode()
     assert "${env:SHOP_DOOR}" in patch
     assert "harmless-value-1" in patch

@@ -415,5 +415,5 @@ def test_a_captured_command_that_is_killed_is_a_killed_run(workspace: Workspace)
     (workspace.root / "fit.py").write_text(
         "import os, signal, mlcycle\nmlcycle.log_metric('x', 1)\nos.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    assert run_command(workspace, [sys.executable, "fit.py"]) == 137
+    assert run_command(workspace, [sys.executable, "fit.py"], trust=True) == 137
     assert [(run.status, run.metrics) for run in list_runs(workspace)] == [("killed", {"x": 1.0})]
