@@ -15,7 +15,18 @@ from mlcycle.journal.frame import Parsed, control, parse
 from mlcycle.journal.locks import try_lock
 from mlcycle.journal.segment import FORMAT, SUFFIX, namespace
 
-__all__ = ["BAD", "Segment", "Tail", "claim", "elsewhere", "end", "is_finished", "read_tail", "segments"]
+__all__ = [
+    "BAD",
+    "Segment",
+    "Tail",
+    "claim",
+    "elsewhere",
+    "end",
+    "is_finished",
+    "is_from_here",
+    "read_tail",
+    "segments",
+]
 
 BAD = "bad"
 """The folder of lines set aside; no stream may have this name."""
@@ -135,6 +146,11 @@ def is_finished(segment: Segment) -> bool:
             return False
     where = _namespace(segment)
     return where is not None and (where in ("", namespace()) or _has_ended(segment))
+
+
+def is_from_here(segment: Segment) -> bool:
+    """Whether a segment was written in this machine or container, as far as it says."""
+    return _namespace(segment) in ("", namespace())
 
 
 def elsewhere(segment: Segment) -> str:

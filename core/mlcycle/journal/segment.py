@@ -181,6 +181,7 @@ class SegmentWriter:
         return self._begin()
 
     def _begin(self) -> tuple[int, int]:
+        self.folder.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.folder.mkdir(parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
         flags |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlcycle import clock
-from mlcycle.errors import UsageError
+from mlcycle.errors import CouldNot, UsageError
 from mlcycle.hashing import sha256_file
 from mlcycle.store.connection import close, exclusive, honest
 from mlcycle.store.generations import begin, copy_file, current
@@ -57,7 +58,7 @@ def backup(workspace: Workspace, to: Path | None = None) -> Backup:
             made = begin(workspace, "backup")
         return Backup(made.number, made.folder, int(made.facts["bytes"]), 0, made.created_at)
     target = _target(workspace, to)
-    target.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _begin(workspace, target)
     part = target.home / f"store-pid{os.getpid()}.part"
     with honest(part):
         try:
@@ -88,16 +89,32 @@ def backup(workspace: Workspace, to: Path | None = None) -> Backup:
     )
 
 
-def copy_contents(source: Path, target: Path) -> tuple[int, int]:
-    """Copy the files of a folder that the other lacks, each whole or not at all; returns how many, and their bytes."""
+def copy_contents(source: Path, target: Path, *, heal: bool = False) -> tuple[int, int]:
+    """Copy the contents of a folder that the other lacks, each whole or not at all; returns how many, and their bytes.
+
+    Parameters
+    ----------
+    source
+        A folder of files named by their hash. One that does not hold what its name says is left out.
+    target
+        Where they go.
+    heal
+        Whether files that are there are read, and replaced if they do not hold what their name says.
+    """
     files = size = 0
     for path in _regular(source):
-        place = target / path.relative_to(source)
-        if place.exists() and place.stat().st_size == path.stat().st_size:
+        place, sha256 = target / path.relative_to(source), path.stem
+        if place.exists() and (sha256_file(place) == sha256 if heal else _as_long(place, path)):
             continue
+        if sha256_file(path) != sha256:
+            continue  # doctor says so, where it is and where it then is not
         size += _copy(path, place)
         files += 1
     return files, size
+
+
+def _as_long(place: Path, path: Path) -> bool:
+    return place.stat().st_size == path.stat().st_size
 
 
 def _folded(workspace: Workspace) -> DuckDBPyConnection:
@@ -116,19 +133,45 @@ def _folded(workspace: Workspace) -> DuckDBPyConnection:
 
 
 def _target(workspace: Workspace, to: Path) -> Workspace:
-    root = to.expanduser().resolve()
+    try:
+        root = to.expanduser().resolve()
+        there = any(root.iterdir()) if root.exists() else False
+    except OSError as error:
+        raise UsageError(f"{to} cannot be a backup: {error.strerror}", hint="name a new folder") from error
     if root.is_relative_to(workspace.root.resolve()):
         raise UsageError(
             f"{root} lies in the workspace itself", hint="name a folder elsewhere, best on another disk"
         )
     other = Workspace(root)
-    if root.exists() and any(root.iterdir()) and not (other.home / FACTS).is_file():
+    of = _of(other)
+    if there and of is None:
         raise UsageError(f"{root} holds something else than a backup", hint="name an empty or a new folder")
-    if (other.home / FACTS).is_file():
-        of = json.loads((other.home / FACTS).read_text(encoding="utf-8")).get("of")
-        if of != str(workspace.root):
-            raise UsageError(f"{root} is a backup of {of}", hint="name another folder for this workspace")
+    if of is not None and of != str(workspace.root):
+        raise UsageError(f"{root} is a backup of {of}", hint="name another folder for this workspace")
     return other
+
+
+def _of(target: Workspace) -> str | None:
+    """Return whose backup a folder is; None if it is none, or does not say so."""
+    try:
+        return str(json.loads((target.home / FACTS).read_text(encoding="utf-8"))["of"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _begin(workspace: Workspace, target: Workspace) -> None:
+    """Make the folder and say whose backup it will be, so that one that was cut short can go on."""
+    try:
+        target.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        target.home.mkdir(mode=0o700, exist_ok=True)
+        if _of(target) is None:
+            _write(
+                target.home / FACTS, json.dumps({"format": 1, "of": str(workspace.root), "unfinished": True})
+            )
+    except OSError as error:
+        raise CouldNot(
+            f"{target.root} cannot be written: {error.strerror}", hint="name a folder that you may write to"
+        ) from error
 
 
 def _contents(workspace: Workspace, target: Workspace) -> Iterator[tuple[int, int]]:
@@ -169,6 +212,7 @@ def _copy(path: Path, place: Path) -> int:
     part = place.with_name(f"{place.name}-pid{os.getpid()}.part")
     try:
         size = copy_file(path, part)
+        shutil.copymode(path, part)
         part.replace(place)
     finally:
         part.unlink(missing_ok=True)

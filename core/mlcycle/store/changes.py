@@ -31,8 +31,10 @@ __all__ = [
     "forget",
     "index",
     "last_number",
+    "line",
     "newest",
     "note_kept",
+    "set_line",
     "set_number",
     "steps",
     "write",
@@ -41,7 +43,7 @@ __all__ = [
 TIME, DAY, BYTES, FLOAT = "time", "date", "bytes", "float"
 LARGEST_STEP = 1 << 20
 """Bytes of rows in one line, about."""
-LAST_LINES = 1 << 14
+LAST_LINES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -200,7 +202,24 @@ def newest(path: Path) -> int:
             payloads = parse(file.read()).records
     except FileNotFoundError:
         return 0
-    return max((json.loads(one)["done"] for one in payloads if one.startswith(b'{"done":')), default=0)
+    made: set[int] = set()
+    for one in payloads:
+        if one.startswith(b'{"done":'):
+            made.add(int(json.loads(one)["done"]))
+        elif one.startswith(b'{"undone":'):
+            made.discard(int(json.loads(one)["undone"]))
+    return max(made, default=0)
+
+
+def line(connection: DuckDBPyConnection) -> str:
+    """Return the id of the store's line: another one after it was put back from elsewhere; empty in old stores."""
+    row = connection.execute("SELECT value FROM meta WHERE key = 'line'").fetchone()
+    return str(row[0]) if row else ""
+
+
+def set_line(connection: DuckDBPyConnection, line_id: str) -> None:
+    """Note the id of the line; changes of one line never continue those of another."""
+    connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('line', ?)", [line_id])
 
 
 def set_number(connection: DuckDBPyConnection, number: int) -> None:
@@ -209,8 +228,11 @@ def set_number(connection: DuckDBPyConnection, number: int) -> None:
 
 
 def _append(path: Path, payloads: Sequence[bytes]) -> None:
+    fresh = not path.exists()
     handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
     try:
+        if fresh:
+            _sync_folder(path.parent)
         size = _whole(handle)
         os.lseek(handle, size, os.SEEK_SET)
         try:
@@ -227,6 +249,17 @@ def _append(path: Path, payloads: Sequence[bytes]) -> None:
             f"the change could not be written: {error.strerror or error}",
             hint="look for free disk space, then try again",
         ) from error
+    finally:
+        os.close(handle)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new name survive a power cut, where folders can be synced at all."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
     finally:
         os.close(handle)
 

@@ -54,6 +54,8 @@ def compact(workspace: Workspace, *, wait_s: float = WAIT_S, hook: Hook = lambda
     ------
     Busy
         If the store was not to be had in time.
+    WorkspaceError
+        If the workspace can only be read.
     CouldNot
         If the disk has less room than the file needs a second time, or the copy is not equal.
     """
@@ -62,7 +64,10 @@ def compact(workspace: Workspace, *, wait_s: float = WAIT_S, hook: Hook = lambda
     from mlcycle.store.migrate import open_for_writing
 
     if not writable(workspace):
-        raise WorkspaceError(f"{workspace.home} cannot be written")
+        raise WorkspaceError(
+            f"{workspace.home} cannot be written",
+            hint="copy the workspace to where you may write, then mlcycle -w COPY store compact",
+        )
     new = workspace.tmp / f"compact-pid{os.getpid()}.duckdb"
     try:
         with exclusive(workspace, wait_s), honest(workspace.database):

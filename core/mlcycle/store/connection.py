@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import tempfile
 import threading
 import time
@@ -21,6 +22,7 @@ from uuid import UUID
 from mlcycle.errors import Busy, CouldNot, WorkspaceError
 from mlcycle.journal import Turnstile
 from mlcycle.store.place import check_place
+from mlcycle.workspace import DATABASE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -144,7 +146,7 @@ def connect(path: Path, *, read_only: bool, alone: bool = False) -> DuckDBPyConn
     end = time.monotonic() + FOREIGN_WAIT_S
     where = str(path).replace("'", "''")
     while True:
-        instance = _instance(alone=alone)
+        instance = _instance(path, alone=alone)
         try:
             connection = instance.cursor()
             connection.execute(f"ATTACH '{where}' AS store ({'READ_ONLY' if read_only else 'READ_WRITE'})")
@@ -187,7 +189,7 @@ def close(connection: DuckDBPyConnection) -> None:
             _drop(instance)
 
 
-def _instance(*, alone: bool) -> DuckDBPyConnection:
+def _instance(path: Path, *, alone: bool) -> DuckDBPyConnection:
     import duckdb
 
     if _kept and not alone:
@@ -198,13 +200,21 @@ def _instance(*, alone: bool) -> DuckDBPyConnection:
         "storage_compatibility_version": FORMAT,
         "threads": "2",
         "memory_limit": "1GB",
-        "temp_directory": str(Path(tempfile.gettempdir()) / f"mlcycle-{os.getpid()}.spill"),
+        "temp_directory": str(_spill(path)),
     }
     instance = duckdb.connect(":memory:", config=config)
     if not alone:
         # Making an instance costs 25 ms of CPU, attaching a file 4: so one that has no file is kept.
         _kept.append(instance)
     return instance
+
+
+def _spill(path: Path) -> Path:
+    """Return where rows go that memory does not hold: the workspace's own folder, which others cannot read."""
+    folder = path.parent / "tmp" if path.name == DATABASE else path.parent
+    if os.access(folder, os.W_OK):
+        return folder / f"spill-pid{os.getpid()}"
+    return Path(tempfile.gettempdir()) / f"mlcycle-{secrets.token_hex(8)}.spill"
 
 
 def _drop(instance: DuckDBPyConnection) -> None:

@@ -35,6 +35,11 @@ __all__ = ["examine", "mend"]
 WAIT_S = 10.0
 SERVER = "mlcycle.serving"
 """What the command line of a model server names."""
+HEADLESS = """
+    SELECT run_id::VARCHAR AS run_id, sum(n)::BIGINT AS points FROM live_metric_last
+    WHERE (SELECT sum(bad) FROM segment) > 0 AND run_id NOT IN (SELECT run_id FROM live_run_start)
+    GROUP BY run_id ORDER BY run_id LIMIT 20
+"""
 RESTORED = """
     SELECT ts, object, array_to_string(after::VARCHAR[], '; ') AS missing FROM audit_log
     WHERE action = 'restore' AND json_array_length(after) > 0 ORDER BY ts
@@ -133,7 +138,8 @@ def _put_right(workspace: Workspace) -> None:
 
 def _copy_anew(workspace: Workspace, found: list[Finding]) -> None:
     """Where a copy or a log is damaged and the store is not: make a new copy, and drop what is damaged."""
-    damaged = list(recoverable.look(workspace))
+    damaged = {(finding.what, finding.where) for finding in found if "backup/" in finding.where}
+    damaged |= {(finding.what, finding.where) for finding in recoverable.look(workspace)}
     if damaged and not any(finding.level == "damaged" for finding in found):
         backup(workspace)
         recoverable.drop_older(workspace, generations(workspace)[-1])
@@ -210,8 +216,9 @@ def _store(workspace: Workspace) -> list[Finding]:
             )
             found.append(Finding("mend", what, where))
         else:
-            digits = sha256_file(workspace.database)[:8]
-            found.append(Finding("damaged", f"{error.message} ({digits})", where))
+            digits = _digits(workspace.database) or "no file"
+            advice = f"; {error.hint}" if error.hint else ""
+            found.append(Finding("damaged", f"{error.message} ({digits}){advice}", where))
     return found
 
 
@@ -230,12 +237,17 @@ def _rows(store: Store) -> Iterator[Finding]:
             )
             found.append(Finding("mend", what, row["deployment"]))
         archived = list(archive.check(workspace, ask))
+        for row in ask(HEADLESS):
+            what = f"{row['points']} metric points of a run whose start is not there, perhaps in a bad line"
+            found.append(Finding("note", what, row["run_id"]))
         for row in ask(RESTORED):
             what = f"restored on {row['ts']:%Y-%m-%d %H:%M} without: {row['missing']}"
             found.append(Finding("note", what, row["object"]))
         for query in orphans.QUERIES:
             found += [Finding("damaged", query.what.format(**row), row["name"]) for row in ask(query.sql)]
         if not any(finding.level == "damaged" for finding in found):
+            for row in ask("SELECT value FROM meta WHERE key = 'change'"):
+                found += recoverable.behind(workspace, int(row["value"]))
             for path in unnamed(workspace, [row["sha256"] for row in contents], ask):
                 what = f"no row names file {path.name[:8]}, which is kept"
                 found.append(Finding("note", what, _where(workspace, path)))

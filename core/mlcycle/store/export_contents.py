@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlcycle.errors import CouldNot
 from mlcycle.hashing import sha256_bytes, sha256_file
 from mlcycle.store.export_format import CONTENTS, DECLARATIONS, MANIFEST, File, Missing
 from mlcycle.workspace import HOME
@@ -30,7 +31,7 @@ _INBOX = "inbox"
 def contents(
     workspace: Workspace, target: Path, named: Iterable[dict[str, Any]]
 ) -> tuple[tuple[File, ...], tuple[Missing, ...]]:
-    """Put all contents whose bytes are what their name says into the export; hard links where possible.
+    """Put all contents whose bytes are what their name says into the export, as copies of their own.
 
     Parameters
     ----------
@@ -54,11 +55,13 @@ def contents(
             if match is None or path.is_symlink() or not path.is_file():
                 continue
             relative = f"{CONTENTS}/{path.relative_to(workspace.home).as_posix()}"
-            if sha256_file(path) != match[1]:
+            place = target / relative
+            copied = _copy(path, place)
+            if copied is not None and copied != match[1]:
                 damaged[match[1]] = relative
-                continue
-            _link(path, target / relative)
-            found[relative] = File(relative, path.stat().st_size, match[1])
+                place.unlink()
+            elif copied is not None:
+                found[relative] = File(relative, place.stat().st_size, match[1])
     there = {file.sha256 for file in found.values()}
     said = {row["sha256"]: str(row["what"]) for row in named if row["sha256"] not in there}
     said |= {
@@ -115,9 +118,15 @@ def _wanted(folder: Path) -> bool:
     return not (folder / HOME).exists()  # another workspace
 
 
-def _link(path: Path, target: Path) -> None:
+def _copy(path: Path, target: Path) -> str | None:
+    """Copy a file and return the hash of what the copy holds; None if there is nothing to be read any more."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        os.link(path, target)
-    except OSError:
         shutil.copyfile(path, target)
+    except FileNotFoundError:  # an archive that was dropped meanwhile
+        return None
+    except PermissionError as error:
+        raise CouldNot(
+            f"{path} cannot be read: permission denied", hint=f"look who owns it: ls -l {path}"
+        ) from error
+    return sha256_file(target)

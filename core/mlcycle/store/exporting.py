@@ -6,6 +6,7 @@ the tables are written from the copy, while everybody else works on.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlcycle import clock
-from mlcycle.errors import Busy, UsageError
+from mlcycle.errors import Busy, CouldNot, UsageError
 from mlcycle.hashing import sha256_file
 from mlcycle.store.export_contents import contents, declarations
 from mlcycle.store.export_format import (
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["Exported", "export"]
 
 WAIT_S = 30.0
+OWN_FOLDER, OWN_FILE = 0o700, 0o600
 ARCHIVES = """
     SELECT sha256, 'predictions of ' || day AS what FROM prediction_archive WHERE dropped_at IS NULL ORDER BY sha256
 """
@@ -55,7 +57,7 @@ class Exported:
     files: int
     """Contents and declarations."""
     bytes: int
-    """Size of the folder; contents that are hard links take no further room on this disk."""
+    """Size of the folder."""
     missing: tuple[Finding, ...] = ()
     """Contents that rows name and that are gone or damaged."""
 
@@ -71,14 +73,15 @@ def export(workspace: Workspace, to: Path, *, wait_s: float = WAIT_S) -> Exporte
     workspace
         What to export. Where it may only be read, its store and journal are copied and folded there.
     to
-        The folder, which must not be there or be empty. It appears when it is complete.
+        The folder, which must not be there or be empty. It appears when it is complete, for its owner alone:
+        what it holds is as private as the workspace.
     wait_s
         How long to wait for the store.
 
     Raises
     ------
     UsageError
-        If something is at `to`, or it lies in `.mlcycle`.
+        If something is at `to`, or it lies in the workspace.
     Busy
         If the store was not to be had in time.
     CouldNot
@@ -87,17 +90,20 @@ def export(workspace: Workspace, to: Path, *, wait_s: float = WAIT_S) -> Exporte
     from mlcycle.store.connection import honest
 
     to = to.expanduser().absolute()
-    _verify_target(workspace, to)
-    to.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(to)
     part = to.parent / f".{to.name}.part-pid{os.getpid()}"
     try:
         with honest(to):
-            part.mkdir()
+            with _within_reach(to):
+                _verify_target(workspace, to)
+                to.parent.mkdir(parents=True, exist_ok=True)
+                _sweep(to)
+                part.mkdir(mode=OWN_FOLDER)
             manifest = _fill(workspace, part, wait_s)
-            if to.exists():
-                to.rmdir()
-            part.replace(to)
+            _make_private(part)
+            with _within_reach(to):
+                if to.exists():
+                    to.rmdir()
+                part.replace(to)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
@@ -112,10 +118,31 @@ def export(workspace: Workspace, to: Path, *, wait_s: float = WAIT_S) -> Exporte
     )
 
 
+@contextmanager
+def _within_reach(to: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        raise CouldNot(
+            f"{to} cannot be written: {error.strerror or error}",
+            hint="mlcycle store export DEST, where DEST is a new folder in one that you may write",
+        ) from error
+
+
+def _make_private(folder: Path) -> None:
+    # The folder itself has been closed to others since it was made; this is for whoever moves pieces of it.
+    for place, _, names in os.walk(folder):
+        Path(place).chmod(OWN_FOLDER)
+        for name in names:
+            (Path(place) / name).chmod(OWN_FILE)
+
+
 def _verify_target(workspace: Workspace, to: Path) -> None:
-    if to.is_relative_to(workspace.home.absolute()):
+    if to.resolve().is_relative_to(workspace.root.resolve()):
         raise UsageError(
-            f"{to} lies in the workspace's own {workspace.home.name}", hint="name a folder outside of it"
+            f"{to} lies in the workspace itself", hint="name a folder elsewhere, best on another disk"
         )
     if to.is_file():
         raise UsageError(f"{to} is a file", hint="name a folder that is not there yet")
@@ -184,7 +211,7 @@ def _copied(workspace: Workspace, folder: Path, wait_s: float) -> Iterator[DuckD
         for path in (workspace.database, workspace.database.with_name(workspace.database.name + ".wal")):
             if path.exists():
                 shutil.copyfile(path, copy.home / path.name)
-        if not own:
+        if not own and workspace.journal.is_dir():
             shutil.copytree(workspace.journal, copy.journal)
     with exclusive(copy, wait_s):
         connection = connect(copy.database, read_only=True) if own else open_for_writing(copy)

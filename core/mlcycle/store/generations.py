@@ -15,15 +15,16 @@ import shutil
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlcycle import clock
-from mlcycle.errors import CouldNot
+from mlcycle.errors import CouldNot, MlcycleError
 from mlcycle.hashing import sha256_file
-from mlcycle.journal.reader import Segment
+from mlcycle.journal.reader import Segment, is_from_here
 from mlcycle.store.changes import Kept, note_kept
+from mlcycle.store.verify import verify
 
 if TYPE_CHECKING:
     from mlcycle.workspace import Workspace
@@ -33,6 +34,7 @@ __all__ = [
     "KEPT",
     "Generation",
     "begin",
+    "begin_line",
     "copy_file",
     "current",
     "generations",
@@ -49,7 +51,8 @@ LEAST_LOG = 64 << 20
 """Bytes of log that begin a new generation, or as many as the store itself has."""
 MOST_SEGMENTS = 1000
 LEAST_FREE = 0.1
-"""The share of the disk below which folded segments are not kept."""
+"""The share of the disk below which folded segments are not kept, unless `ENOUGH` is free all the same."""
+ENOUGH = 1 << 30
 COPY = "store.duckdb"
 FACTS = "backup.json"
 CHANGES = "changes.jnl"
@@ -80,8 +83,20 @@ class Generation:
 
     @property
     def created_at(self) -> datetime:
-        """When it began."""
+        """When it began; where its facts are lost, when its folder was last written."""
+        if not self.facts:
+            return datetime.fromtimestamp(self.folder.stat().st_mtime, UTC).replace(tzinfo=None)
         return datetime.fromisoformat(self.facts["created_at"])
+
+    @property
+    def line(self) -> str:
+        """Id of the line that its copy belongs to."""
+        return str(self.facts.get("line", ""))
+
+    @property
+    def change(self) -> int:
+        """Number of the last change that its copy has."""
+        return int(self.facts.get("change", 0))
 
     @property
     def from_nothing(self) -> bool:
@@ -99,33 +114,36 @@ class Generation:
 
 
 def generations(workspace: Workspace) -> list[Generation]:
-    """Return the generations there are, the oldest first; folders that are none are passed over."""
-    found = []
-    for name in sorted(_names(_home(workspace))):
-        folder = _home(workspace) / name
-        if NAME.fullmatch(name):
-            with contextlib.suppress(OSError, ValueError, TypeError):
-                facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-                datetime.fromisoformat(facts["created_at"])
-                found.append(Generation(int(name), folder, facts))
-    return found
+    """Return the generations there are, the oldest first; of one whose facts cannot be read the log still counts."""
+    home = _home(workspace)
+    names = sorted((name for name in _names(home) if NAME.fullmatch(name)), key=int)
+    return [Generation(int(name), home / name, _facts(home / name)) for name in names]
 
 
 def current(workspace: Workspace) -> Generation | None:
     """Return the generation that the log goes to."""
-    numbers = sorted((name for name in _names(_home(workspace)) if NAME.fullmatch(name)), key=int)
-    if not numbers:
+    names = [name for name in _names(_home(workspace)) if NAME.fullmatch(name)]
+    if not names:
         return None
+    folder = _home(workspace) / max(names, key=int)
     known = _current.get(str(workspace.home))
-    if known is not None and known.folder.name == numbers[-1]:
-        return known
-    found = generations(workspace)
-    if found:
-        _current[str(workspace.home)] = found[-1]
-    return found[-1] if found else None
+    if known is None or known.folder != folder:
+        known = _current[str(workspace.home)] = Generation(int(folder.name), folder, _facts(folder))
+    return known
 
 
-def begin(workspace: Workspace, why: str, *, empty: bool = False, needed: int | None = None) -> Generation:
+def _facts(folder: Path) -> Mapping[str, Any]:
+    try:
+        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        datetime.fromisoformat(facts["created_at"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return {}
+    return dict(facts)
+
+
+def begin(
+    workspace: Workspace, why: str, *, empty: str | None = None, needed: int | None = None
+) -> Generation:
     """Begin a generation with a copy of the store, and delete those that are not needed any more.
 
     The caller holds the store exclusively, and has closed it: a copy taken while DuckDB has the file open in
@@ -138,7 +156,7 @@ def begin(workspace: Workspace, why: str, *, empty: bool = False, needed: int | 
     why
         Noted beside the copy.
     empty
-        Whether the store is new, so that no copy is needed.
+        The line of a store that is new, so that no copy is needed.
     needed
         The newest generation whose copy is known to be whole: it is kept, and all after it.
 
@@ -146,6 +164,8 @@ def begin(workspace: Workspace, why: str, *, empty: bool = False, needed: int | 
     ------
     OSError
         If the copy cannot be written; nothing of it is left.
+    WorkspaceError
+        If the store is damaged: a copy of it would only take the place of a better one.
     """
     home = _home(workspace)
     home.mkdir(exist_ok=True)
@@ -160,17 +180,19 @@ def begin(workspace: Workspace, why: str, *, empty: bool = False, needed: int | 
             "generation": number,
             "created_at": clock.wall().isoformat(),
             "why": why,
-            "empty": empty,
+            "empty": empty is not None,
+            "line": empty or "",
         }
-        if not empty:
+        if empty is None:
             facts["bytes"] = copy_file(workspace.database, part / COPY)
+            facts["change"], facts["line"] = verify(part / COPY)
             facts["sha256"] = sha256_file(part / COPY)
         with (part / FACTS).open("w", encoding="utf-8") as file:
             json.dump(facts, file, indent=1)
             file.flush()
             os.fsync(file.fileno())
         part.rename(home / f"{number:04d}")
-    except OSError:
+    except (OSError, MlcycleError):
         shutil.rmtree(part, ignore_errors=True)
         raise
     for other in old:
@@ -179,6 +201,12 @@ def begin(workspace: Workspace, why: str, *, empty: bool = False, needed: int | 
     fresh = Generation(number, home / f"{number:04d}", facts)
     _current[str(workspace.home)] = fresh
     return fresh
+
+
+def begin_line(workspace: Workspace, why: str) -> None:
+    """Begin with a store that is no continuation of the log: two copies, so that nobody goes back behind it."""
+    begin(workspace, why)
+    begin(workspace, why)
 
 
 def copy_file(source: Path, target: Path) -> int:
@@ -196,19 +224,29 @@ def keep(workspace: Workspace, segment: Segment) -> None:
         segment.path.unlink(missing_ok=True)
         return
     usage = shutil.disk_usage(segment.path.parent)
-    room = usage.free >= LEAST_FREE * usage.total
+    room = usage.free >= min(LEAST_FREE * usage.total, ENOUGH)
     try:
         # Said first: a segment that is gone without a word could not be missed.
         size, crc32 = _sum(segment.path)
         note_kept(generation.changes, segment.name, size, crc32 if room else "")
         if room:
-            folder = generation.journal / segment.stream
-            folder.mkdir(parents=True, exist_ok=True)
-            segment.path.rename(folder / segment.name)
+            _move(segment, generation.journal / segment.stream)
             return
     except (OSError, CouldNot):
-        pass  # the disk is full: what is in the tables needs no second home
+        return  # the disk is full: it stays, and a later fold tries again
     segment.path.unlink(missing_ok=True)
+
+
+def _move(segment: Segment, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    if is_from_here(segment):
+        segment.path.rename(folder / segment.name)
+        return
+    # Its writer may live after all, in another container, and would go on writing to a file that was only renamed.
+    part = folder / f"{segment.name}.part"
+    copy_file(segment.path, part)
+    part.rename(folder / segment.name)
+    segment.path.unlink()
 
 
 def _sum(path: Path) -> tuple[int, str]:

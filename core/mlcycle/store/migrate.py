@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -13,9 +14,9 @@ from typing import TYPE_CHECKING
 from mlcycle import clock
 from mlcycle.errors import WorkspaceError
 from mlcycle.ids import new_id
-from mlcycle.store.changes import last_number, newest
+from mlcycle.store.changes import forget, last_number, line, newest, set_line
 from mlcycle.store.connection import DamagedWal, close, connect
-from mlcycle.store.generations import begin, copy_file, current
+from mlcycle.store.generations import begin, begin_line, copy_file, current
 from mlcycle.store.lost import MADE, loss
 from mlcycle.store.strangers import refuse
 from mlcycle.trust import is_made_here
@@ -36,6 +37,7 @@ __all__ = [
     "lay_folders",
     "make",
     "migrations",
+    "newer",
     "open_for_writing",
     "set_aside",
     "views",
@@ -117,6 +119,17 @@ def check(connection: DuckDBPyConnection, path: Path, known: tuple[Migration, ..
     return version
 
 
+def newer(connection: DuckDBPyConnection) -> WorkspaceError | None:
+    """Return the error that says a store was made by a newer program; None if it was not."""
+    version, made_by = _version(connection)
+    if version <= migrations()[-1].version:
+        return None
+    return WorkspaceError(
+        f"the store was made by mlcycle {made_by}; this is {application()}",
+        hint=f'pip install "mlcycle>={made_by}"',
+    )
+
+
 def open_for_writing(
     workspace: Workspace, *, known: tuple[Migration, ...] | None = None
 ) -> DuckDBPyConnection:
@@ -147,34 +160,45 @@ def open_for_writing(
     generation = current(workspace)
     if generation is None:
         connection = _copied(workspace, connection, "first copy")
-    elif newest(generation.changes) > last_number(connection) + 1:
-        # Somebody has put an older file in its place: what would be logged now is no continuation.
-        connection = _copied(workspace, connection, "an older store was put in place")
+    else:
+        logged, last = newest(generation.changes), last_number(connection)
+        if logged > last + 1 or (generation.facts and generation.line != line(connection)):
+            # Somebody has put another file in its place: what would be logged now is no continuation.
+            connection = _copied(workspace, connection, "another store was put in place", begin_line)
+        elif logged > last:  # killed before the commit: nobody was told that it was made
+            forget(generation.changes, logged)
     return connection
 
 
-def _copied(workspace: Workspace, connection: DuckDBPyConnection, why: str) -> DuckDBPyConnection:
+def _copied(
+    workspace: Workspace,
+    connection: DuckDBPyConnection,
+    why: str,
+    copy: Callable[[Workspace, str], object] = begin,
+) -> DuckDBPyConnection:
     # A copy taken while the file is open here would drop DuckDB's lock on it.
     connection.execute("CHECKPOINT")
     close(connection)
-    begin(workspace, why)
+    copy(workspace, why)
     return connect(workspace.database, read_only=False)
 
 
 def lay_folders(workspace: Workspace) -> None:
     """Make the folders of everything the tool writes."""
+    workspace.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     for folder in FOLDERS:
-        (workspace.home / folder).mkdir(parents=True, exist_ok=True)
+        (workspace.home / folder).mkdir(exist_ok=True)
 
 
-def make(path: Path, known: tuple[Migration, ...] | None = None) -> None:
-    """Make an empty store at a place where nothing is."""
+def make(path: Path, known: tuple[Migration, ...] | None = None, *, line_id: str) -> None:
+    """Make an empty store of a line at a place where nothing is."""
     connection = connect(path, read_only=False)
     try:
         _migrate(connection, known or migrations(), 0)
         facts = [("created_by", application()), ("created_at", clock.wall().isoformat())]
         for key, value in facts:
             connection.execute("INSERT INTO meta (key, value) VALUES (?, ?)", [key, value])
+        set_line(connection, line_id)
         connection.execute("CHECKPOINT")
     finally:
         close(connection)
@@ -189,9 +213,11 @@ def _create(workspace: Workspace, known: tuple[Migration, ...]) -> None:
     # Made under another name: a file that a killed process left half made would never open again.
     path = workspace.tmp / f"new-pid{os.getpid()}.duckdb"
     path.unlink(missing_ok=True)
-    make(path, known)
-    if current(workspace) is None:
-        begin(workspace, "new", empty=True)
+    generation = current(workspace)
+    line_id = generation.line if generation is not None and generation.line else new_id()
+    make(path, known, line_id=line_id)
+    if generation is None:
+        begin(workspace, "new", empty=line_id)
     path.replace(workspace.database)
     ignore = workspace.home / MADE
     if not ignore.exists():

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mlcycle.errors import CouldNot, NotFoundError
+from mlcycle.ids import new_id
 from mlcycle.journal.reader import Tail, segments
 from mlcycle.store import changes
 from mlcycle.store.changes import Change, Draft, Kept, last_number, set_number
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from mlcycle.workspace import Workspace
 
-__all__ = ["Rebuilt", "base", "rebuild"]
+__all__ = ["Rebuilt", "bases", "rebuild"]
 
 CHANGING = ("INSERT", "UPDATE", "DELETE", "MERGE_INTO")
 """The kinds of statement that a change consists of; a log that came from elsewhere may say what it likes."""
@@ -44,8 +45,8 @@ class Rebuilt:
     missing: list[Finding] = field(default_factory=list)
 
 
-def base(workspace: Workspace) -> Generation:
-    """Return the newest generation whose copy is whole.
+def bases(workspace: Workspace) -> list[Generation]:
+    """Return the generations whose copy is what was copied, the newest first.
 
     Raises
     ------
@@ -53,14 +54,14 @@ def base(workspace: Workspace) -> Generation:
         If there is none.
     """
     there = generations(workspace)
-    for generation in reversed(there):
-        if generation.is_whole():
-            return generation
-    what = "every copy in it is damaged" if there else "there is none"
-    raise CouldNot(
-        f"the store cannot be made again from {workspace.home / 'backup'}: {what}",
-        hint="mlcycle store restore SOURCE, with a folder made by store backup or store export",
-    )
+    whole = [generation for generation in reversed(there) if generation.is_whole()]
+    if not whole:
+        what = "every copy in it is damaged" if there else "there is none"
+        raise CouldNot(
+            f"the store cannot be made again from {workspace.home / 'backup'}: {what}",
+            hint="mlcycle store restore SOURCE, with a folder made by store backup or store export",
+        )
+    return whole
 
 
 def rebuild(workspace: Workspace, start: Generation, path: Path) -> Rebuilt:
@@ -68,7 +69,7 @@ def rebuild(workspace: Workspace, start: Generation, path: Path) -> Rebuilt:
     after = [one for one in generations(workspace) if one.number >= start.number]
     done = Rebuilt()
     if start.from_nothing:
-        make(path)
+        make(path, line_id=start.line or new_id())
     else:
         copy_file(start.copy, path)
     _bring_up(path)
@@ -76,8 +77,10 @@ def rebuild(workspace: Workspace, start: Generation, path: Path) -> Rebuilt:
     try:
         _lock_in(connection, workspace)
         again = _Again(connection, workspace, after, done)
-        for generation in after:
+        for generation, next_one in zip(after, [*after[1:], None], strict=False):
             again.repeat(generation)
+            if next_one is not None:
+                again.reach(next_one.change, generation)
         again.rest()
         connection.execute("CHECKPOINT")
     finally:
@@ -136,6 +139,13 @@ class _Again:
                 self.fold(event.at)
                 self.want(event.at)
                 self.change(generation, event)
+
+    def reach(self, number: int, generation: Generation) -> None:
+        """Say which changes are missing up to the one that the next generation's copy had."""
+        for gone in range(last_number(self.connection) + 1, number + 1):
+            where = generation.changes.relative_to(self.workspace.root).as_posix()
+            self.miss(f"change {gone} is missing", where)
+            set_number(self.connection, gone)
 
     def change(self, generation: Generation, change: Change) -> None:
         """Make one change again."""

@@ -14,18 +14,25 @@ from mlcycle.store.model import Finding
 if TYPE_CHECKING:
     from mlcycle.workspace import Workspace
 
-__all__ = ["drop_older", "look"]
+__all__ = ["behind", "drop_older", "look"]
 
 
 def look(workspace: Workspace) -> Iterator[Finding]:
     """Yield what of the generations is damaged or missing. A new copy puts all of it right, so all can be mended."""
-    for generation in generations(workspace):
-        found = list(_generation(workspace, generation))
+    there = generations(workspace)
+    if not there and workspace.database.exists():
+        yield Finding(
+            "mend", "there is no copy of the store and no log to make it again from", ".mlcycle/backup"
+        )
+    for generation, following in zip(there, [*there[1:], None], strict=False):
+        found = list(_generation(workspace, generation, following))
         if generation.folder.exists():  # else a newer one has taken its place meanwhile
             yield from found
 
 
-def _generation(workspace: Workspace, generation: Generation) -> Iterator[Finding]:
+def _generation(
+    workspace: Workspace, generation: Generation, following: Generation | None
+) -> Iterator[Finding]:
     where = generation.folder.relative_to(workspace.root).as_posix()
     if not generation.is_whole():
         sha256 = str(generation.facts.get("sha256", ""))[:8]
@@ -34,6 +41,11 @@ def _generation(workspace: Workspace, generation: Generation) -> Iterator[Findin
     for line in log.bad:
         digits = line[:8].decode("ascii", "replace")
         yield Finding("mend", f"a line of the log of changes is damaged: {digits}", f"{where}/changes.jnl")
+    if following is not None:
+        last = max([generation.change, *(change.number for change in log.changes())])
+        if last < following.change:
+            what = f"changes {last + 1} to {following.change} are missing from the log"
+            yield Finding("mend", what, f"{where}/changes.jnl")
     yield from _segments(workspace, generation, log)
 
 
@@ -53,6 +65,18 @@ def _segments(workspace: Workspace, generation: Generation, log: changes.Index) 
         else:
             what = f"the kept segment {name} is missing"
         yield Finding("mend", f"{what}; a store made again would lack its records", f"{where}/journal")
+
+
+def behind(workspace: Workspace, number: int) -> Iterator[Finding]:
+    """Yield a finding if the log ends before the last change that the store has."""
+    there = generations(workspace)
+    if not there:
+        return
+    newest = there[-1]
+    last = max([newest.change, *(change.number for change in changes.index(newest.changes).changes())])
+    if last < number:
+        where = newest.changes.relative_to(workspace.root).as_posix()
+        yield Finding("mend", f"changes {last + 1} to {number} are missing from the log", where)
 
 
 def drop_older(workspace: Workspace, newest: Generation) -> None:

@@ -73,7 +73,7 @@ def reimport(workspace: Workspace, source: Path, *, hook: Hook = lambda _stage: 
         If the store was not to be had for 30 s.
     """
     from mlcycle.store.connection import exclusive, honest
-    from mlcycle.store.generations import begin
+    from mlcycle.store.generations import begin_line
     from mlcycle.store.migrate import lay_folders
 
     source = source.expanduser().absolute()
@@ -92,7 +92,7 @@ def reimport(workspace: Workspace, source: Path, *, hook: Hook = lambda _stage: 
                 before = _swap(workspace, scratch.database, hook)
                 hook("swapped")
                 # The log of changes goes on from another state now.
-                begin(workspace, "imported")
+                begin_line(workspace, "imported")
     finally:
         shutil.rmtree(scratch.root, ignore_errors=True)
     written, left_out = _put_declarations(workspace, manifest, source)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlcycle.errors import CouldNot, UsageError
-from mlcycle.hashing import sha256_file
+from mlcycle.errors import CouldNot, UsageError, WorkspaceError
+from mlcycle.ids import new_id
 from mlcycle.store.backups import CONTENTS, FACTS, copy_contents
-from mlcycle.store.connection import close, connect, exclusive
-from mlcycle.store.generations import begin, copy_file
-from mlcycle.store.migrate import lay_folders, migrations, set_aside
+from mlcycle.store.changes import set_line
+from mlcycle.store.connection import close, connect, exclusive, honest, writable
+from mlcycle.store.generations import Generation, begin, begin_line, copy_file
+from mlcycle.store.migrate import Outdated, check, lay_folders, newer, set_aside
 from mlcycle.store.model import Finding, Restored
-from mlcycle.store.rebuild import Rebuilt, base, rebuild
+from mlcycle.store.rebuild import Rebuilt, bases, rebuild
 from mlcycle.store.store import Store
-from mlcycle.store.strangers import refuse
+from mlcycle.store.verify import verify
 
 if TYPE_CHECKING:
     from mlcycle.workspace import Workspace
@@ -26,6 +26,7 @@ __all__ = ["restore"]
 
 WAIT_S = 30.0
 EXPORT = "export.json"
+ELSEWHERE = "mlcycle store restore SOURCE, with a folder made by store backup or store export"
 
 
 def restore(workspace: Workspace, source: Path | None = None) -> Restored:
@@ -59,61 +60,108 @@ def restore(workspace: Workspace, source: Path | None = None) -> Restored:
         imported = reimport(workspace, source)
         _note(workspace, imported)
         return imported
+    if not writable(workspace):
+        raise WorkspaceError(
+            f"{workspace.home} cannot be written", hint="make it writable, or copy the workspace first"
+        )
     made, needed = Rebuilt(), None
-    lay_folders(workspace)
-    with exclusive(workspace, WAIT_S):
+    with exclusive(workspace, WAIT_S), honest(workspace.database):
+        lay_folders(workspace)
+        _refuse_newer(workspace)
         path = workspace.tmp / f"restored-pid{os.getpid()}.duckdb"
         try:
-            _unlink(path)
             if source is None:
-                start = base(workspace)
-                needed = start.number
-                begun = start.folder.relative_to(workspace.root).as_posix()
-                made = rebuild(workspace, start, path)
+                start, made = _again(workspace, path)
+                begun, needed = start.folder.relative_to(workspace.root).as_posix(), start.number
             else:
                 begun = str(source)
                 _from_backup(workspace, source, path)
             aside = _swap(workspace, path)
         finally:
             _unlink(path)
-        with contextlib.suppress(OSError):  # for want of room; the next change will try again
-            begin(workspace, "restored", needed=needed)
+        with suppress(OSError):  # for want of room; the next change will try again
+            if source is None:
+                begin(workspace, "restored", needed=needed)
+            else:
+                begin_line(workspace, "restored")
     missing = [*made.missing, *_not_there(workspace)]
     done = Restored(begun, made.changes, made.records, tuple(missing), aside)
     _note(workspace, done)
     return done
 
 
-def _note(workspace: Workspace, done: Restored) -> None:
-    with Store(workspace).transaction("restore") as change:
-        what = [finding.what for finding in done.missing]
-        change.audit(done.source, before=done.set_aside or None, after=what)
+def _refuse_newer(workspace: Workspace) -> None:
+    """Leave a store alone that is whole, and only newer than this program."""
+    import duckdb
+
+    if not workspace.database.exists():
+        return
+    try:
+        connection = connect(workspace.database, read_only=True, alone=True)
+    except (WorkspaceError, CouldNot):
+        return
+    try:
+        error = newer(connection)
+    except duckdb.Error:
+        return
+    finally:
+        close(connection)
+    if error is not None:
+        raise error
+
+
+def _again(workspace: Workspace, path: Path) -> tuple[Generation, Rebuilt]:
+    """Make the store again from the newest generation that gives a sound one."""
+    import duckdb
+
+    starts = bases(workspace)
+    for older, start in enumerate(starts, start=1):
+        _unlink(path)
+        try:
+            made = rebuild(workspace, start, path)
+            verify(path)
+        except (WorkspaceError, duckdb.Error) as error:
+            if older == len(starts):
+                raise CouldNot(
+                    f"the store cannot be made again from {start.folder}: {str(error).splitlines()[0]}",
+                    hint=ELSEWHERE,
+                ) from error
+            continue
+        return start, made
+    raise AssertionError("bases() gives at least one")
 
 
 def _from_backup(workspace: Workspace, source: Path, path: Path) -> None:
     store = source / ".mlcycle" / "store.duckdb"
-    try:
-        facts = json.loads((source / ".mlcycle" / FACTS).read_text(encoding="utf-8"))
-        known = facts["sha256"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(
-            f"{source} is no backup: it has no .mlcycle/{FACTS}",
-            hint="mlcycle store restore SOURCE, with a folder made by store backup or store export",
-        ) from error
+    facts = source / ".mlcycle" / FACTS
+    if facts.is_file() and not store.is_file():
+        raise CouldNot(f"the backup {source} was never finished", hint=f"mlcycle store backup {source}")
+    if not facts.is_file():
+        raise UsageError(f"{source} is no backup: it has no .mlcycle/{FACTS}", hint=ELSEWHERE)
+    _unlink(path)
     copy_file(store, path)
-    if sha256_file(path) != known:
-        raise CouldNot(
-            f"{store} is not the file that was backed up: its content is {sha256_file(path)[:8]}, not {known[:8]}",
-            hint="restore from another backup; this workspace is as before",
-        )
-    # Also where this workspace was made here: the backup may not have been.
-    connection = connect(path, read_only=True)
+    # Looked at as a stranger's, also where this workspace was made here; one that was used since is welcome, too.
+    connection = connect(path, read_only=True, alone=True)
     try:
-        refuse(connection, path, migrations())
+        check(connection, path)
+    except Outdated:
+        pass
+    finally:
+        close(connection)
+    verify(path)
+    connection = connect(path, read_only=False, alone=True)
+    try:
+        set_line(connection, new_id())
     finally:
         close(connection)
     for folder in CONTENTS:
-        copy_contents(source / ".mlcycle" / folder, workspace.home / folder)
+        copy_contents(source / ".mlcycle" / folder, workspace.home / folder, heal=True)
+
+
+def _note(workspace: Workspace, done: Restored) -> None:
+    with Store(workspace).transaction("restore") as change:
+        what = [finding.what for finding in done.missing]
+        change.audit(done.source, before=done.set_aside or None, after=what)
 
 
 def _swap(workspace: Workspace, path: Path) -> str:
@@ -124,7 +172,9 @@ def _swap(workspace: Workspace, path: Path) -> str:
     if log.exists():  # it belongs to the old file, and nothing acknowledged is in it alone
         aside = set_aside(workspace, log).relative_to(workspace.root).as_posix()
     if database.exists():
-        aside = set_aside(workspace, database, stays=True).relative_to(workspace.root).as_posix()
+        aside = (
+            set_aside(workspace, database, stays=database.is_file()).relative_to(workspace.root).as_posix()
+        )
     path.replace(database)
     return aside
 

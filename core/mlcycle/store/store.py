@@ -304,7 +304,8 @@ class Store:
             finally:
                 close(connection)
                 renew(self.workspace.database)
-            with contextlib.suppress(OSError):
+            # For want of room, or since the store is damaged, which is no reason to fail what has been done.
+            with contextlib.suppress(OSError, WorkspaceError):
                 if is_large(self.workspace):
                     begin(self.workspace, "the log had grown")
 

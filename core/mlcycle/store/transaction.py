@@ -55,7 +55,8 @@ class Transaction:
         UUIDs and JSON come as text, VARIANT as Python objects. A change goes into the log, as with `execute`.
         """
         found = fetch(self._connection, sql, params)
-        if not sql.lstrip(" (\n").upper().startswith(READING):
+        text = sql.lstrip(" (\n").upper()
+        if not text.startswith(READING) or "RETURNING" in text:
             self._draft.do(sql, bind(params))
         return found
 

@@ -8,11 +8,13 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlcycle.errors import CouldNot, UsageError
+from mlcycle.errors import CouldNot, UsageError, WorkspaceError
+from mlcycle.experiments.artifacts import keep_bytes
 from mlcycle.ids import new_id
 from mlcycle.monitor import retain
 from mlcycle.store import Store, backup, changes, restore, writers
@@ -192,27 +194,132 @@ def test_a_log_from_another_hand_can_do_nothing_but_change_rows(store: Store, el
 def test_a_backup_elsewhere_is_a_workspace_and_can_be_put_back(store: Store, elsewhere: Path) -> None:
     story(store)
     workspace = store.workspace
-    kept = workspace.artifact("ab" * 32)
-    kept.parent.mkdir(parents=True)
-    kept.write_bytes(b"x")
+    sha256, _ = keep_bytes(workspace, b"an artifact")
     (workspace.root / "train.py").write_text("print()\n")
+    (workspace.root / "train.py").chmod(0o600)
     (workspace.root / "secret.bin").write_bytes(b"x")
     target = elsewhere / "copy"
     first = backup(workspace, target)
     assert first.files == 3 and backup(workspace, target).files == 2  # contents are copied once
-    assert (target / "train.py").exists() and not (target / "secret.bin").exists()
-    before = contents(store)
-    assert contents(Store(Workspace(target))) == before
+    assert (target / "train.py").stat().st_mode & 0o777 == 0o600 and not (target / "secret.bin").exists()
+    assert target.stat().st_mode & 0o777 == 0o700
+    assert contents(Store(Workspace(target))) == contents(store)
     with Store(Workspace(target)).transaction("used") as change:
-        change.audit("copy")
-    shutil.rmtree(workspace.home)
-    with pytest.raises(CouldNot, match="is not the file that was backed up"):
-        restore(workspace, target)  # it was opened as a workspace since, and has changed
-    backup_again = elsewhere / "another"
-    shutil.copytree(target, backup_again)
-    (backup_again / ".mlcycle" / "backup.json").unlink()
+        change.insert("meta", [{"key": "k77", "value": "used"}])
+    workspace.artifact(sha256).write_bytes(b"an Artifact")
+    assert (
+        restore(workspace, target).missing == ()
+    )  # one that was used since is welcome, and heals what is damaged
+    assert contents(store) == contents(Store(Workspace(target)))
+    (target / ".mlcycle" / "backup.json").unlink()
     with pytest.raises(UsageError, match="is no backup"):
-        restore(workspace, backup_again)
+        restore(workspace, target)
+
+
+def test_a_damaged_or_unfinished_backup_is_not_put_in_place(store: Store, elsewhere: Path) -> None:
+    story(store)
+    before = contents(store)
+    target = elsewhere / "copy"
+    backup(store.workspace, target)
+    database = target / ".mlcycle" / "store.duckdb"
+    whole = database.read_bytes()
+    database.write_bytes(whole[: len(whole) // 2] + bytes(len(whole) - len(whole) // 2))
+    with pytest.raises(WorkspaceError, match="cannot be read"):
+        restore(store.workspace, target)
+    database.unlink()
+    with pytest.raises(CouldNot, match="was never finished"):
+        restore(store.workspace, target)
+    assert contents(store) == before
+    assert backup(store.workspace, target).bytes > 0  # and it goes on where it was cut short
+    assert restore(store.workspace, target).missing == ()
+
+
+def test_a_damaged_store_is_not_copied_over_the_better_copy(store: Store) -> None:
+    story(store)
+    store.fold()
+    before = contents(store)
+    backup(store.workspace)
+    content = bytearray(store.workspace.database.read_bytes())
+    places = [place for place in range(12288, len(content), 4096) if any(content[place : place + 64])]
+    for place in places:
+        content[place + 40] ^= 8
+    store.workspace.database.write_bytes(content)
+    with pytest.raises(WorkspaceError):
+        backup(store.workspace)
+    assert [one.number for one in generations(store.workspace)] == [0, 1]
+    assert restore(store.workspace).missing == () and contents(store) == before
+
+
+@pytest.mark.parametrize("damage", ["backup.json", "changes.jnl", "all"])
+def test_doctor_says_when_the_store_could_not_be_made_again_and_mends_it(store: Store, damage: str) -> None:
+    story(store)
+    backup(store.workspace)
+    with store.transaction("after") as change:
+        change.insert("meta", [{"key": "k50", "value": "v"}])
+    newest = generations(store.workspace)[-1]
+    if damage == "all":
+        shutil.rmtree(newest.folder.parent)
+    else:
+        (newest.folder / damage).unlink()
+    assert [finding.level for finding in examine(store.workspace).findings] == ["mend"]
+    assert mend(store.workspace).exit_code == 0
+    before = contents(store)
+    store.workspace.database.unlink()
+    assert restore(store.workspace).missing == () and contents(store) == before
+
+
+def test_changes_that_a_lost_log_held_are_said_to_be_missing(store: Store) -> None:
+    story(store)
+    (one,) = generations(store.workspace)
+    backup(store.workspace)
+    newest = generations(store.workspace)[-1]
+    one.changes.unlink()
+    newest.copy.write_bytes(b"damaged")
+    store.workspace.database.unlink()
+    said = [finding.what for finding in restore(store.workspace).missing]
+    assert said[:2] == ["change 1 is missing", "change 2 is missing"]
+
+
+def test_a_change_killed_before_its_commit_does_not_come_back_in_place_of_the_next(store: Store) -> None:
+    generation = current(store.workspace)
+    assert generation is not None
+    draft = Draft()
+    draft.do("INSERT INTO meta (key, value) VALUES ('phantom', '1')", [])
+    changes.write(generation.changes, 1, "killed", {}, draft)
+    backup(store.workspace)
+    with store.transaction("next") as change:
+        change.insert("meta", [{"key": "k1", "value": "acknowledged"}])
+    generations(store.workspace)[-1].copy.write_bytes(b"damaged")
+    store.workspace.database.unlink()
+    assert restore(store.workspace).missing == ()
+    assert store.read("SELECT key FROM meta WHERE key IN ('phantom', 'k1')") == [{"key": "k1"}]
+
+
+def test_a_restore_undone_by_hand_begins_a_line_of_its_own(store: Store, elsewhere: Path) -> None:
+    story(store)
+    backup(store.workspace, elsewhere / "copy")
+    with store.transaction("later") as change:
+        change.insert("meta", [{"key": "k60", "value": "later"}])
+    restored = restore(store.workspace, elsewhere / "copy")
+    shutil.copyfile(store.workspace.root / restored.set_aside, store.workspace.database)
+    with store.transaction("after the undo") as change:
+        change.insert("meta", [{"key": "k61", "value": "v"}])
+    before = contents(store)
+    assert {"key": "k60", "value": "later"} in before["meta"]
+    generations(store.workspace)[-1].copy.write_bytes(b"damaged")
+    store.workspace.database.unlink()
+    assert restore(store.workspace).missing == () and contents(store) == before
+
+
+def test_a_store_of_a_newer_program_is_not_replaced(store: Store) -> None:
+    with duckdb.connect(str(store.workspace.database)) as connection:
+        connection.execute(
+            "INSERT INTO schema_version VALUES (99, 'later', 'x', '7.1.0', TIMESTAMP '2030-01-01')"
+        )
+    whole = store.workspace.database.read_bytes()
+    with pytest.raises(WorkspaceError, match=r"made by mlcycle 7\.1\.0"):
+        restore(store.workspace)
+    assert store.workspace.database.read_bytes() == whole
 
 
 def test_a_backup_put_back_has_all_it_had(store: Store, elsewhere: Path) -> None:

@@ -58,7 +58,7 @@ def test_making_a_store_twice_changes_nothing(workspace: Workspace) -> None:
     before = Store(workspace).read("SELECT * FROM meta ORDER BY key")
     Store.create(workspace)
     assert Store(workspace).read("SELECT * FROM meta ORDER BY key") == before
-    assert {row["key"] for row in before} == {"created_at", "created_by", "views_sha256"}
+    assert {row["key"] for row in before} == {"created_at", "created_by", "views_sha256", "line"}
 
 
 def test_a_store_object_touches_nothing(workspace: Workspace) -> None:
