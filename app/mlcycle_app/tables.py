@@ -118,9 +118,10 @@ TABLES = {
         """WITH listed AS MATERIALIZED (SELECT run_id, name, status, started_at, ended_at, experiment, git_commit FROM runs ORDER BY started_at DESC, run_id DESC LIMIT 500),
            told AS (SELECT run_id, key, value, row_number() OVER (PARTITION BY run_id ORDER BY key IN (SELECT metric FROM requirements WHERE until IS NULL) DESC, key) AS place
            FROM latest_metrics SEMI JOIN listed USING (run_id) QUALIFY place <= 2)
-           SELECT r.status, coalesce(r.name, right(r.run_id::VARCHAR, 8)) AS run, m.metrics, r.started_at AS started,
+           SELECT r.status, coalesce(n.name, r.name, right(r.run_id::VARCHAR, 8)) AS run, m.metrics, r.started_at AS started,
            round(epoch(r.ended_at) - epoch(r.started_at), 2) AS seconds, r.experiment, left(r.git_commit, 8) AS git, right(r.run_id::VARCHAR, 8) AS id
            FROM listed r LEFT JOIN (SELECT run_id, string_agg(key || ' ' || printf('%.4g', value), '  ' ORDER BY place) AS metrics FROM told GROUP BY run_id) m USING (run_id)
+             LEFT JOIN (SELECT run_id, nullif(value, '') AS name FROM tags SEMI JOIN listed USING (run_id) WHERE key = 'mlcycle.name') n USING (run_id)
            ORDER BY r.started_at DESC, r.run_id DESC""",
         "No run yet: mlcycle train fits the declared models",
         "runs list",

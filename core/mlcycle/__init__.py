@@ -6,10 +6,12 @@ rest. Everything is looked up when it is first used: `import mlcycle` takes less
 
 from __future__ import annotations
 
+import sys
+
 # The name is what checkers look for; importing `typing` would take longer than all the rest.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, NoReturn
 
     from mlcycle.experiments.tracking import (
         Run,
@@ -105,3 +107,30 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*__all__, *ROOMS})
+
+
+_asked: list[str | int | None] = []
+"""What `sys.exit` was called with the last time; `mlcycle.experiments.exits` reads it when the program ends."""
+
+
+def _note_exits() -> None:
+    """Note what `sys.exit` is called with: the interpreter tells nobody else with which code it ends.
+
+    What it does stays the same. Put in place by the import, since `sys.exit(main())` looks it up before the first
+    run begins.
+    """
+    plain = sys.exit
+    if getattr(plain, "__globals__", None) is globals():
+        return
+
+    def exit(status: str | int | None = None, /) -> NoReturn:  # noqa: A001 - it takes the place of that name
+        threading = sys.modules.get("threading")  # without it there is the main thread alone
+        if threading is None or threading.current_thread() is threading.main_thread():
+            _asked[:] = [status]  # elsewhere it ends the thread only
+        plain(status)
+
+    exit.__doc__ = plain.__doc__
+    sys.exit = exit
+
+
+_note_exits()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -92,6 +93,60 @@ def test_a_plain_script_is_read_back_whole(command: Command, folder: Path) -> No
         "SELECT key FROM latest_metrics WHERE isnan(value) OR isinf(value) ORDER BY key",
     )
     assert [row["key"] for row in kinds] == ["best", "worst", "метрика/val 1"]
+
+
+def test_a_run_is_listed_by_the_name_it_was_given_last(command: Command, folder: Path) -> None:
+    begun = "import mlcycle\nwith mlcycle.start_run('first') as run:\n    print(run.run_id)\n"
+    done = python(folder, begun)
+    assert (done.returncode, done.stderr) == (0, "")
+    resumed = f"import mlcycle\nwith mlcycle.start_run('second', run_id={done.stdout.strip()!r}):\n    pass\n"
+    assert python(folder, resumed).stderr == ""
+    python(folder, "import mlcycle\nwith mlcycle.start_run('other'):\n    pass\n")
+    assert [row["run"] for row in ask(command, folder, "runs", "list")] == ["other", "second"]
+
+
+def test_two_values_of_one_param_are_both_shown_with_the_run(command: Command, folder: Path) -> None:
+    body = "mlcycle.log_param('depth', {})\n"
+    child = "import mlcycle\n" + body.format(8)
+    parent = (
+        "import os, subprocess, sys, mlcycle\nwith mlcycle.start_run('twice') as run:\n    " + body.format(6)
+    )
+    parent += "    os.environ['MLCYCLE_RUN_ID'] = run.run_id\n"
+    parent += f"    subprocess.run([sys.executable, '-c', {child!r}], check=True)\n"
+    done = python(folder, parent)
+    assert (done.returncode, done.stderr) == (0, "")
+    shown = ask(command, folder, "runs", "show", "twice")
+    assert shown["params"] == {"depth": "6"}
+    assert [(one["key"], one["value"], one["other"]) for one in shown["conflicts"]] == [("depth", "6", "8")]
+    text = command("runs", "show", "twice", folder=folder).stdout
+    assert re.search(r"conflicts\s+key +value +other", text)
+    assert re.search(r"depth +6 +8", text)
+
+
+def test_a_shown_run_has_its_artifacts_command_script_and_commit(command: Command, folder: Path) -> None:
+    assert python(folder, TRAIN).returncode == 0
+    shown = ask(command, folder, "runs", "show", "my idea")
+    kept = {one["path"]: one for one in shown["artifacts"]}
+    assert sorted(kept) == ["code/train.py", "params/long.txt", "script/train.py"]
+    assert kept["script/train.py"]["bytes"] == len(TRAIN.encode())
+    assert len(kept["script/train.py"]["sha256"]) == 64
+    assert shown["command"].endswith("train.py")
+    assert (shown["script"], shown["git_commit"], shown["inputs"]) == ("script/train.py", None, {})
+    text = command("runs", "show", "my idea", folder=folder).stdout
+    assert f"  {kept['script/train.py']['sha256'][:8]}" in text
+
+
+def test_a_scripts_traceback_ends_with_what_to_type(folder: Path) -> None:
+    done = python(folder, "import mlcycle\nmlcycle.get_run('nobody')\n")
+    assert done.stderr.splitlines()[-1] == "try: mlcycle runs list"
+
+
+def test_the_first_script_of_the_guide_runs_when_it_is_pasted(command: Command, folder: Path) -> None:
+    guide = Path(__file__).parents[2] / "docs" / "howto" / "track-from-a-script.md"
+    [script] = re.findall(r"\A.*?```python\n(.*?)```", guide.read_text(encoding="utf-8"), re.DOTALL)
+    done = python(folder, script)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert ask(command, folder, "runs", "show", "my idea")["status"] == "finished"
 
 
 def test_a_model_of_a_script_becomes_a_version(command: Command, folder: Path) -> None:

@@ -15,6 +15,8 @@ from mlcycle_app.tables import TABLES
 __all__ = ["run", "runs_best", "runs_compare", "runs_list", "runs_show", "sweep", "train"]
 
 INTERRUPTED = 130
+SHORT = 8
+"""Digits of a hash that people are shown."""
 
 
 @command
@@ -56,7 +58,11 @@ def runs_list(gateway: Gateway) -> Answer:
 @click.argument("run_id")
 def runs_show(gateway: Gateway, run_id: str) -> Answer:
     """Show one run: its name, id, or the id's last 8 digits."""
-    return Answer(gateway.do("experiments.show", run_id))
+    found = gateway.do("experiments.show", run_id)
+    if click.get_current_context().obj["json"]:
+        return Answer(found)
+    kept = [{**vars(one), "sha256": one.sha256[:SHORT]} for one in found.artifacts]
+    return Answer({**vars(found), "artifacts": kept})
 
 
 @command

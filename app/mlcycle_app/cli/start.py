@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -69,8 +70,7 @@ def doctor(gateway: Gateway, mend: bool) -> Answer:
     lines += [f"{finding.level:<8} {finding.what}  {finding.where}" for finding in report.findings]
     if healthy:
         lines.append("healthy")
-    elif not mend:
-        lines.append("mend what can be mended with: mlcycle doctor --mend")
+    lines += _remedies(gateway, report.findings, mended=mend)
     found = {"healthy": healthy, "findings": report.findings, "mended": report.mended}
     return Answer(found, text="\n".join(lines), code=report.exit_code)
 
@@ -108,6 +108,19 @@ def config_show(_: str | None) -> Answer:
     return Answer(
         [{"setting": name, "value": value, "source": source} for name, value, source in settings.explain()]
     )
+
+
+def _remedies(gateway: Gateway, findings: Sequence[Any], *, mended: bool) -> Iterator[str]:
+    """Say what to type about what was found, each once."""
+    damaged = [finding for finding in findings if finding.level == "damaged"]
+    store = gateway.workspace.database.relative_to(gateway.workspace.root).as_posix()
+    if not mended and any(finding.level == "mend" for finding in findings):
+        yield f"mend what can be mended with: {gateway.typed('doctor --mend')}"
+    if any(finding.where == store or finding.where.startswith("table ") for finding in damaged):
+        yield f"make the store again from its copy and logs with: {gateway.typed('store restore')}"
+    if any(finding.what.startswith(("file ", "archive file ")) for finding in damaged):
+        words = gateway.typed("store restore BACKUP")
+        yield f"take the file, and the store as it was then, from a backup that has it with: {words}"
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from dataclasses import asdict
 from datetime import timedelta
@@ -53,7 +54,7 @@ def store_restore(folder: str | None, source: Path | None, yes: bool) -> Answer:
     Exit code 1 when something could not be had back.
     """
     gateway = _place(folder, source)
-    if gateway.workspace.database.exists() and not yes and not _agreed(gateway):
+    if gateway.workspace.database.exists() and not yes and not _agreed(gateway, source):
         return Answer({"restored": False}, text="nothing was changed", code=1)
     done = gateway.do("store.restore", source)
     taken = asdict(done)
@@ -111,6 +112,9 @@ def store_compact(gateway: Gateway, older_than: timedelta | None, drop_archive: 
 @command
 def store_health(gateway: Gateway) -> Answer:
     """Show what is not folded yet, what was refused, who holds the store, and the newest backup."""
+    lost = gateway.do("store.lost.loss")
+    if lost is not None:
+        raise lost
     return Answer(gateway.health())
 
 
@@ -125,9 +129,10 @@ def _place(folder: str | None, source: Path | None) -> Gateway:
     return Gateway(Workspace(root))
 
 
-def _agreed(gateway: Gateway) -> bool:
+def _agreed(gateway: Gateway, source: Path | None) -> bool:
     where = gateway.workspace.database
     if not sys.stdin.isatty():
-        raise UsageError(f"{where} would be replaced", hint="mlcycle store restore --yes")
+        words = ["store", "restore", *([] if source is None else [str(source)]), "--yes"]
+        raise UsageError(f"{where} would be replaced", hint=gateway.typed(shlex.join(words)))
     say(f"{where} will be replaced, and kept in .mlcycle/recovery")
     return click.confirm("Replace it?", err=True)

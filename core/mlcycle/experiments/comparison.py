@@ -12,7 +12,7 @@ from mlcycle.errors import NotFoundError, UsageError
 from mlcycle.experiments import records
 from mlcycle.experiments.artifacts import read_artifact, whole
 from mlcycle.experiments.metrics import lower_is_better, standard
-from mlcycle.experiments.model import Comparison, Difference, RunRow
+from mlcycle.experiments.model import Comparison, Difference, RunDetails, RunRow
 from mlcycle.experiments.training import OF_OURS, PACKAGE
 from mlcycle.workspace import Workspace
 
@@ -26,19 +26,16 @@ def list_runs(workspace: Workspace, *, experiment: str | None = None, limit: int
     return records.runs(workspace, experiment=experiment, limit=limit)
 
 
-def show(workspace: Workspace, run: str) -> RunRow:
-    """Return the run of a name, an id, or an id's last digits, with params and tags whole however long they are.
+def show(workspace: Workspace, run: str) -> RunDetails:
+    """Return all of the run of a name, an id, or an id's last digits; params and tags whole however long they are.
 
     Raises
     ------
     NotFoundError
         If there is none.
     """
-    found = records.run(workspace, run)
-
-    def kept(path: str) -> str | None:
-        return records.artifact(workspace, found.run_id, path)
-
+    found = records.details(workspace, run)
+    kept = {artifact.path: artifact.sha256 for artifact in found.artifacts}.get
     return replace(
         found,
         params=whole(workspace, "param", found.params, kept),
@@ -140,11 +137,22 @@ def run_package(workspace: Workspace, run: str) -> tuple[RunRow, bytes]:
         found = records.run(workspace, found.tags["best_run"])
     sha256 = records.artifact(workspace, found.run_id, PACKAGE)
     if sha256 is None:
-        raise NotFoundError(
-            f"run {found.name!r} kept no model package",
+        raise _no_package(workspace, found)
+    return found, read_artifact(workspace, sha256)
+
+
+def _no_package(workspace: Workspace, run: RunRow) -> NotFoundError:
+    paths = [artifact.path for artifact in records.details(workspace, run.run_id).artifacts]
+    pickles = [path for path in paths if path.startswith("models/") and path.endswith(".pkl")]
+    if not pickles:
+        return NotFoundError(
+            f"run {run.name!r} kept no model package",
             hint="mlcycle train or mlcycle sweep makes runs that do",
         )
-    return found, read_artifact(workspace, sha256)
+    return NotFoundError(
+        f"run {run.name!r} kept no model package but a pickle, {', '.join(pickles)}, which nothing here loads",
+        hint="log_model without allow_pickle, of a model that ONNX or skops can hold",
+    )
 
 
 def _chosen_metric(workspace: Workspace) -> str:

@@ -6,14 +6,15 @@ import sys
 import threading
 from opcode import opname
 from types import FrameType
-from typing import NoReturn
 
-__all__ = ["at_exit", "exit_code", "facts", "status_of", "watch"]
+import mlcycle
 
+__all__ = ["FACTS", "at_exit", "exit_code", "facts", "status_of", "watch"]
+
+FACTS = ("exit_code", "mlcycle.error")
+"""The tags that `facts` gives."""
 LONGEST_LINE = 1000
 
-_asked: list[str | int | None] = []
-"""What `sys.exit` was called with the last time."""
 _outermost: list[FrameType] = []
 """The frame in which the program began."""
 
@@ -31,36 +32,29 @@ def exit_code(error: SystemExit) -> int:
 
 
 def facts(error: BaseException | None) -> dict[str, str]:
-    """Return the tags that tell why a run failed: the last line of the traceback, or the exit code."""
+    """Return the tags that tell why a run failed: the exception's own line, or the exit code."""
     if error is None or status_of(error) != "failed":
         return {}
     if isinstance(error, SystemExit):
         said = {} if isinstance(error.code, int) else {"mlcycle.error": _line(str(error.code))}
         return {"exit_code": str(exit_code(error)), **said}
-    from traceback import format_exception_only
+    from traceback import TracebackException
 
-    return {"mlcycle.error": _line(format_exception_only(error)[-1])}
+    told = TracebackException(type(error), error, None)
+    told.__notes__ = None  # which would come after its own line
+    return {"mlcycle.error": _line(list(told.format_exception_only())[-1])}
 
 
 def watch() -> None:
-    """Note what `sys.exit` is called with: the interpreter tells nobody else with which code it ends.
+    """Note where the program began, to know at its end whether it came to its last line.
 
-    What it does stays the same. `raise SystemExit(3)` is not seen, but a `with` block sees both.
+    What `sys.exit` was called with is noted from `import mlcycle` on. `raise SystemExit(3)` is not seen, nor an
+    `exit` that was imported from `sys` before; a `with` block sees them all.
     """
     frame = sys._current_frames().get(threading.main_thread().ident or 0)
     while frame is not None and frame.f_back is not None:
         frame = frame.f_back
     _outermost[:] = [] if frame is None else [frame]
-    if getattr(sys.exit, "__module__", "") == __name__:
-        return
-    plain = sys.exit
-
-    def exit(status: str | int | None = None, /) -> NoReturn:  # noqa: A001 - it takes the place of that name
-        if threading.current_thread() is threading.main_thread():  # elsewhere it ends the thread only
-            _asked[:] = [status]
-        plain(status)
-
-    sys.exit = exit
 
 
 def at_exit() -> BaseException | None:
@@ -75,11 +69,12 @@ def at_exit() -> BaseException | None:
 
 def _uncaught_exit() -> SystemExit | None:
     """Return the last `sys.exit` if an exception ended the program: its first frame has then not returned."""
-    if not _asked or not _outermost:
+    asked = mlcycle._asked
+    if not asked or not _outermost:
         return None
     frame = _outermost[0]
     last = opname[frame.f_code.co_code[frame.f_lasti]] if frame.f_lasti >= 0 else ""
-    return None if last.startswith("RETURN") else SystemExit(_asked[0])
+    return None if last.startswith("RETURN") else SystemExit(asked[0])
 
 
 def _line(text: str) -> str:

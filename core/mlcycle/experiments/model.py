@@ -6,7 +6,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-__all__ = ["Comparison", "Difference", "RunResult", "RunRow", "SweepResult", "TrainingSet", "Trial"]
+__all__ = [
+    "Artifact",
+    "Comparison",
+    "Conflict",
+    "Difference",
+    "RunDetails",
+    "RunResult",
+    "RunRow",
+    "SweepResult",
+    "TrainingSet",
+    "Trial",
+]
 
 
 @dataclass(frozen=True)
@@ -25,6 +36,43 @@ class RunRow:
     metrics: dict[str, float] = field(default_factory=dict)
     """The last value of each."""
     tags: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file that a run kept."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """A param that was given two values."""
+
+    key: str
+    value: str | None
+    """The first one kept, which holds."""
+    other: str | None
+    ts: datetime
+    """When the other was logged."""
+
+
+@dataclass(frozen=True)
+class RunDetails(RunRow):
+    """One run with all that the store has of it."""
+
+    command: str | None = None
+    script: str | None = None
+    """Its path among the artifacts."""
+    git_commit: str | None = None
+    git_dirty: bool | None = None
+    """Whether files differed from the commit."""
+    inputs: dict[str, str] = field(default_factory=dict)
+    """What it read, kind by kind."""
+    artifacts: tuple[Artifact, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from mlcycle.errors import NotFoundError, UsageError
-from mlcycle.experiments.model import RunRow, TrainingSet
+from mlcycle.experiments.exits import FACTS
+from mlcycle.experiments.model import Artifact, Conflict, RunDetails, RunRow, TrainingSet
 from mlcycle.workspace import Workspace
 
-__all__ = ["artifact", "inputs", "run", "runs", "training_set"]
+__all__ = ["artifact", "details", "inputs", "run", "runs", "training_set"]
 
 RUNS = """
     SELECT run_id::VARCHAR AS run_id, name, experiment, status, parent_run_id::VARCHAR AS parent_run_id, started_at, ended_at
@@ -30,6 +31,13 @@ SPAN = "run_id BETWEEN $first::UUID AND $last::UUID"
 AMONG = f"{SPAN} AND run_id IN (SELECT unnest($ids::UUID[]))"
 # One row a run: a row a value costs twice as much on its way to Python.
 VALUES = "SELECT run_id::VARCHAR AS run_id, list(key) AS keys, list(value) AS found FROM {view} WHERE {where} GROUP BY run_id"
+MADE = "SELECT command, git_commit, git_dirty FROM runs WHERE run_id BETWEEN $id::UUID AND $id::UUID"
+ARTIFACTS = (
+    "SELECT path, bytes, sha256 FROM artifacts WHERE run_id BETWEEN $id::UUID AND $id::UUID ORDER BY path"
+)
+CONFLICTS = """
+    SELECT key, value, other, ts FROM param_conflicts WHERE run_id BETWEEN $id::UUID AND $id::UUID ORDER BY key, ts
+"""
 TRAINING_SET = """
     SELECT training_set_id::VARCHAR AS training_set_id, name, sha256, features, dataset_versions, look_ahead,
         as_of, signature
@@ -75,6 +83,8 @@ def runs(
         run_id = row["run_id"]
         named = tags.get(run_id, {})
         row["name"] = named.get("mlcycle.name") or row["name"] or ""
+        # They are emptied when what they tell is over.
+        named = {key: value for key, value in named.items() if value or key not in FACTS}
         rows.append(RunRow(**row, params=params.get(run_id, {}), metrics=metrics.get(run_id, {}), tags=named))
     return rows
 
@@ -103,6 +113,32 @@ def run(workspace: Workspace, named: str) -> RunRow:
             f"{named!r} fits {len(found)} runs", hint="give more digits of the id: mlcycle runs list"
         )
     return exact[0]
+
+
+def details(workspace: Workspace, named: str) -> RunDetails:
+    """Return a run, named as for `run`, with what it kept, read and was made by; long values as hashes.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none.
+    UsageError
+        If the digits fit several.
+    """
+    from mlcycle.store import Store
+
+    store = Store(workspace)
+    with store.reading():
+        found = run(workspace, named)
+        given = {"id": found.run_id}
+        made = store.read(MADE, given)[0]
+        artifacts = tuple(Artifact(**row) for row in store.read(ARTIFACTS, given))
+        conflicts = tuple(Conflict(**row) for row in store.read(CONFLICTS, given))
+        read = inputs(workspace, found.run_id)
+    script = next((one.path for one in artifacts if one.path.startswith("script/")), None)
+    return RunDetails(
+        **vars(found), **made, script=script, inputs=read, artifacts=artifacts, conflicts=conflicts
+    )
 
 
 def inputs(workspace: Workspace, run_id: str) -> dict[str, str]:

@@ -19,6 +19,7 @@ from mlcycle.errors import CouldNot, UsageError
 from mlcycle.experiments import exits, stack
 from mlcycle.experiments.artifacts import BY_HASH, Kept, keep_bytes, keep_file, long_value
 from mlcycle.experiments.environment import command_line, environment, git_state
+from mlcycle.experiments.hints import with_hint
 from mlcycle.experiments.limits import (
     items,
     journal_number,
@@ -76,9 +77,11 @@ class Run:
         self._began = wall()
         self._unsaid: list[dict[str, object]] = []
         self._params: dict[str, str] = {}
+        self._outdated: dict[str, str] = {}
         self._last_metric: dict[str, object] | None = None
         self._end_kept = False
 
+    @with_hint
     def log_metrics(self, metrics: Mapping[str, Any], step: int = 0) -> bool:
         """Log numbers at a step; NaN and the infinities are kept. True when the journal has them.
 
@@ -106,6 +109,7 @@ class Run:
         """Log one number at a step."""
         return self.log_metrics({key: value}, step)
 
+    @with_hint
     def log_params(self, params: Mapping[str, object]) -> bool:
         """Log params: what was chosen, once.
 
@@ -136,6 +140,7 @@ class Run:
         """Log one param."""
         return self.log_params({key: value})
 
+    @with_hint
     def set_tags(self, tags: Mapping[str, object]) -> bool:
         """Set tags; of two values of one tag the later holds."""
         texts = {valid_key(key): journal_text(value) for key, value in items("tags", tags)}
@@ -145,6 +150,7 @@ class Run:
         """Set one tag."""
         return self.set_tags({key: value})
 
+    @with_hint
     def log_artifact(self, path: str | os.PathLike[str], artifact_path: str | None = None) -> bool:
         """Keep a copy of a file, or of every file of a folder, under the folder `artifact_path` of the run.
 
@@ -179,6 +185,7 @@ class Run:
         text = json.dumps(dictionary, indent=2, ensure_ascii=False, default=str)
         return self.log_content(text.encode("utf-8", "replace"), artifact_file)
 
+    @with_hint
     def log_content(self, content: bytes, name: str) -> bool:
         """Keep bytes as an artifact of the run under a name; False, and said once, if there is no room."""
         place = valid_path(name)
@@ -188,6 +195,7 @@ class Run:
             return _refused(error)
         return self._append("run", [self._artifact(place, *kept)])
 
+    @with_hint
     def log_bytes(self, content: bytes, name: str) -> str:
         """Keep bytes as an artifact of the run under a name; returns their hash.
 
@@ -202,6 +210,7 @@ class Run:
             raise CouldNot(f"the artifact {name} was not kept", hint="look for free disk space")
         return sha256
 
+    @with_hint
     def log_model(self, model: object, name: str = "model", **how: Any) -> str:
         """Keep a fitted model as a model package of the run; see `mlcycle.log_model`."""
         from mlcycle.experiments.log_model import log_model
@@ -213,6 +222,7 @@ class Run:
         record = {"kind": "input", "run_id": self.run_id, "type": kind, "reference": reference, "ts": wall()}
         return self._append("run", [record])
 
+    @with_hint
     def end(self, status: str = "finished", *, error: BaseException | None = None) -> bool:
         """End the run, and before it those begun inside it; waits until the disk has all of it.
 
@@ -224,7 +234,8 @@ class Run:
         status
             `finished`, `failed` or `killed`.
         error
-            What made it fail: its last line becomes the tag `mlcycle.error`.
+            What made it fail: its line becomes the tag `mlcycle.error`. What a run that was gone on with had failed
+            of before is emptied.
         """
         status = status.lower()  # other tools' hands write FINISHED
         if status not in STATES:
@@ -245,7 +256,8 @@ class Run:
             # Times order beginning and end of a run, so a clock that was set back must not turn them round.
             ended = max(wall(), self._began)
             last = {"kind": "end", "run_id": self.run_id, "status": self.status, "ended_at": ended}
-            tags = [self._text("tag", key, text, ended) for key, text in exits.facts(error).items()]
+            facts = self._outdated | exits.facts(error)
+            tags = [self._text("tag", key, text, ended) for key, text in facts.items()]
             self._end_kept = self._append("run", [*tags, last], sync=True)
         return self._end_kept and synced
 
@@ -285,9 +297,10 @@ class Run:
         self._unsaid = [start, *records]
         self._say()
 
-    def resume(self, params: Mapping[str, str] | None = None) -> None:
-        """Write that this process logs to a run that another began, or that had ended."""
+    def resume(self, params: Mapping[str, str] | None = None, tags: Mapping[str, str] | None = None) -> None:
+        """Write that this process logs to a run that another began, or that had ended; it has these by now."""
         self._params.update(params or {})
+        self._outdated = {key: "" for key in exits.FACTS if (tags or {}).get(key)}
         self._unsaid = [{"kind": "resume", "run_id": self.run_id, "ts": self._began}]
         self._say()
 

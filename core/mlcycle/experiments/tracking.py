@@ -13,16 +13,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlcycle.errors import UsageError, WorkspaceError
+from mlcycle.errors import UsageError
 from mlcycle.experiments import exits, stack
 from mlcycle.experiments.environment import script
+from mlcycle.experiments.hints import with_hint
 from mlcycle.experiments.limits import items, run_uuid, valid_key, valid_name
 from mlcycle.experiments.run import Run
 from mlcycle.ids import new_id, short
 from mlcycle.workspace import Workspace
 
 if TYPE_CHECKING:
-    from mlcycle.experiments.model import RunRow
+    from mlcycle.experiments.model import RunDetails
 
 __all__ = [
     "RUN_VARIABLE",
@@ -54,6 +55,7 @@ _watched: set[int] = set()
 """Ids of the processes in which what is left open is ended."""
 
 
+@with_hint
 def start_run(
     name: str | None = None,
     *,
@@ -126,8 +128,12 @@ def end_run(status: str = "finished") -> bool:
     return True if run is None else run.end(status)
 
 
-def get_run(run: str, *, workspace: Workspace | str | os.PathLike[str] | None = None) -> RunRow:
-    """Return a run with its params, last metrics and tags, long values whole, as `mlcycle runs show` does.
+@with_hint
+def get_run(run: str, *, workspace: Workspace | str | os.PathLike[str] | None = None) -> RunDetails:
+    """Return all that is known of a run, long values whole, as `mlcycle runs show --json` does.
+
+    Its params, last metrics and tags; its artifacts, what it read, its command and commit; and the params that two
+    processes gave two values.
 
     Parameters
     ----------
@@ -228,11 +234,7 @@ def _workspace(given: Workspace | str | os.PathLike[str] | None, outer: Run | No
         return given
     if given is None and outer is not None:
         return outer.workspace
-    try:
-        return Workspace.find(given)
-    except WorkspaceError as error:
-        error.add_note(f"try: {error.hint}")  # a script shows a traceback, which knows nothing of hints
-        raise
+    return Workspace.find(given)
 
 
 def _inherited() -> str | None:
@@ -269,7 +271,7 @@ def _resume(workspace: Workspace, run_id: str, name: str | None, outer: Run | No
         parent_run_id=found.parent_run_id,
         outer=outer,
     )
-    run.resume(found.params)
+    run.resume(found.params, found.tags)
     _rename(run, None if name == found.name else name)
     return run
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from mlcycle import clock, declare
+from mlcycle.data.manifest import verify_parts
 from mlcycle.engines import local
-from mlcycle.errors import DataError, NotFoundError
+from mlcycle.errors import NotFoundError
 from mlcycle.features import records
 from mlcycle.features.build import definitions
 from mlcycle.features.compile import number_of
@@ -71,13 +72,10 @@ def load(
     NotFoundError
         If there is no such training set.
     DataError
-        If its file is gone.
+        If its file is gone, or does not hold what was written.
     """
     made = find(workspace, training_set)
-    if not made.path.is_file():
-        raise DataError(
-            f"the rows of training set {made.name} are gone: {made.path.stem[:8]}", hint="mlcycle doctor"
-        )
+    verify_parts([made.path], f"training set {made.name}")
     with local.session(workspace) as session:
         session.table("rows", [made.path])
         where = f" WHERE split = {local.literal(split)}" if split else ""

@@ -172,7 +172,7 @@ def _rows(
         if learnt is None:
             raise UsageError(
                 "the model says no training set, so it has no validation rows",
-                hint="judge it on the rows of a moment",
+                hint="mlcycle models gate NAME --on MOMENT",
             )
         chosen, rows = learnt
         said = {"what": "validation", "training_set_id": chosen.training_set_id}

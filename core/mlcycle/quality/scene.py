@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from mlcycle.data.manifest import register
+from mlcycle.data.manifest import register, verify_parts
 from mlcycle.data.model import ROW, Batch, DatasetVersion
 from mlcycle.declare import Place
 from mlcycle.declare.model import ROW_NUMBER, Source, generates_key
 from mlcycle.engines.local import Part, Session, quote
-from mlcycle.errors import DataError
 from mlcycle.quality.admit import LINES
 from mlcycle.quality.compile import BATCH, EARLIER, Parent, Scene
 from mlcycle.quality.rules import Rule
@@ -45,14 +44,12 @@ def set_scene(
     Raises
     ------
     DataError
-        If a part has been removed.
+        If a part has been removed, or does not hold what was written.
     """
     dataset = state[batch.source]
     raw = workspace.part(batch.raw_part)
     lost = workspace.part(batch.malformed_part) if batch.malformed_part else None
-    for part in (raw, lost):
-        if part is not None and not part.is_file():
-            raise DataError(f"{batch.source}: part {part.stem[:8]} of a batch is gone", hint="mlcycle doctor")
+    verify_parts([part for part in (raw, lost) if part is not None], f"a batch of {batch.source}")
     engine.table("__raw", [raw])
     if lost is not None:
         engine.table(LINES, [lost])

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlcycle.errors import CouldNot
 from mlcycle.hashing import sha256_bytes, sha256_file
 from mlcycle.store.export_format import CONTENTS, DECLARATIONS, MANIFEST, File, Missing
 from mlcycle.workspace import HOME
@@ -125,8 +124,4 @@ def _copy(path: Path, target: Path) -> str | None:
         shutil.copyfile(path, target)
     except FileNotFoundError:  # an archive that was dropped meanwhile
         return None
-    except PermissionError as error:
-        raise CouldNot(
-            f"{path} cannot be read: permission denied", hint=f"look who owns it: ls -l {path}"
-        ) from error
     return sha256_file(target)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -98,7 +99,8 @@ def export(workspace: Workspace, to: Path, *, wait_s: float = WAIT_S) -> Exporte
                 to.parent.mkdir(parents=True, exist_ok=True)
                 _sweep(to)
                 part.mkdir(mode=OWN_FOLDER)
-            manifest = _fill(workspace, part, wait_s)
+            with _readable():
+                manifest = _fill(workspace, part, wait_s)
             _make_private(part)
             with _within_reach(to):
                 if to.exists():
@@ -128,6 +130,17 @@ def _within_reach(to: Path) -> Iterator[None]:
         raise CouldNot(
             f"{to} cannot be written: {error.strerror or error}",
             hint="mlcycle store export DEST, where DEST is a new folder in one that you may write",
+        ) from error
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    try:
+        yield
+    except PermissionError as error:
+        raise CouldNot(
+            f"{error.filename} cannot be read: permission denied",
+            hint=f"look whose it is: ls -l {shlex.quote(str(error.filename))}",
         ) from error
 
 
@@ -211,8 +224,8 @@ def _copied(workspace: Workspace, folder: Path, wait_s: float) -> Iterator[DuckD
         for path in (workspace.database, workspace.database.with_name(workspace.database.name + ".wal")):
             if path.exists():
                 shutil.copyfile(path, copy.home / path.name)
-        if not own and workspace.journal.is_dir():
-            shutil.copytree(workspace.journal, copy.journal)
+        if not own:
+            _copy_journal(workspace.journal, copy.journal)
     with exclusive(copy, wait_s):
         connection = connect(copy.database, read_only=True) if own else open_for_writing(copy)
         try:
@@ -221,6 +234,17 @@ def _copied(workspace: Workspace, folder: Path, wait_s: float) -> Iterator[DuckD
             yield connection
         finally:
             close(connection)
+
+
+def _copy_journal(journal: Path, target: Path) -> None:
+    # Folders are made anew: of a journal that may only be read, copies of them could not be folded, nor deleted.
+    for path in sorted(journal.rglob("*")):
+        if path.is_file() and not path.is_symlink():
+            place = target / path.relative_to(journal)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, place)
+            found = path.stat()
+            os.utime(place, ns=(found.st_atime_ns, found.st_mtime_ns))
 
 
 def _tables(connection: DuckDBPyConnection, part: Path) -> tuple[Table, ...]:

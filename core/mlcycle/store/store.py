@@ -296,7 +296,10 @@ class Store:
         from mlcycle.store.strangers import renew
 
         if not writable(self.workspace):
-            raise WorkspaceError(f"{self.workspace.home} cannot be written")
+            raise WorkspaceError(
+                f"{self.workspace.home} cannot be written",
+                hint="make it writable, or copy the workspace first",
+            )
         with exclusive(self.workspace, timeout_s), honest(self.workspace.database):
             connection = open_for_writing(self.workspace)
             try:

@@ -108,6 +108,17 @@ def test_what_was_logged_can_be_registered_and_served(workspace: Workspace) -> N
     assert models.register(workspace, "mine") == version
 
 
+def test_a_logged_model_has_no_validation_rows_so_the_gate_says_how_to_name_rows(
+    workspace: Workspace,
+) -> None:
+    with mlcycle.start_run("flowers"):
+        mlcycle.log_model(LogisticRegression().fit(X, Y), "flowers", example=X)
+    models.register(workspace, "flowers")
+    with pytest.raises(UsageError, match="no validation rows") as refused:
+        models.gate(workspace, "flowers")
+    assert refused.value.hint == "mlcycle models gate NAME --on MOMENT"
+
+
 def test_names_and_categories_come_from_the_example_or_are_given(workspace: Workspace) -> None:
     polars = pytest.importorskip("polars")
     frame = polars.DataFrame(X, schema=NAMES)
@@ -179,8 +190,9 @@ def test_a_pickle_takes_a_reason_is_never_loaded_and_cannot_be_registered(worksp
             )
     assert files(workspace) == ["models/bad.pkl", "models/model.pkl"]
     assert mlcycle.get_run("own").tags["mlcycle.pickle"] == "to see"
-    with pytest.raises(NotFoundError, match="no model package"):
+    with pytest.raises(NotFoundError, match=r"a pickle, models/bad\.pkl, models/model\.pkl") as refused:
         models.register(workspace, run.run_id)
+    assert "log_model without allow_pickle" in refused.value.hint
     assert not touched.exists()
 
 

@@ -7,7 +7,7 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +124,76 @@ def test_a_failed_run_says_why_in_a_tag(workspace: Workspace) -> None:
         ("said", "failed", {"exit_code": "1", "mlcycle.error": "no such file"}),
         ("fine", "finished", {}),
     ]
+
+
+def test_a_failed_run_says_the_exceptions_own_line_and_not_a_note_beside_it(workspace: Workspace) -> None:
+    error = ValueError("no rows")
+    error.add_note("while reading part 7")
+    with pytest.raises(ValueError, match="no rows"), mlcycle.start_run():
+        raise error
+    with pytest.raises(SyntaxError), mlcycle.start_run():
+        compile("a b", "rule.py", "exec")
+    said = [run.tags["mlcycle.error"] for run in reversed(list_runs(workspace))]
+    assert said == ["ValueError: no rows", "SyntaxError: invalid syntax"]
+
+
+def test_a_run_that_was_gone_on_with_does_not_keep_why_it_had_failed_before(workspace: Workspace) -> None:
+    with pytest.raises(SystemExit), mlcycle.start_run("one"):
+        sys.exit("no such file")
+    with pytest.raises(ValueError, match="no"), mlcycle.start_run(run_id="one"):
+        raise ValueError("no")
+    assert mlcycle.get_run("one").tags == {"mlcycle.error": "ValueError: no"}
+    with mlcycle.start_run(run_id="one"):
+        mlcycle.log_metric("x", 1)
+    found = mlcycle.get_run("one")
+    assert (found.status, found.tags, list_runs(workspace)[0].tags) == ("finished", {}, {})
+
+
+@pytest.mark.parametrize(
+    ("call", "hint"),
+    [
+        (lambda: mlcycle.start_run("other"), "end_run() first"),
+        (lambda: mlcycle.get_run("nobody"), "mlcycle runs list"),
+        (lambda: mlcycle.start_run(nested=True, run_id="nobody"), "mlcycle runs list"),
+        (lambda: mlcycle.log_param("depth", 4), "start another run"),
+        (lambda: mlcycle.end_run("well"), "one of finished"),
+        (lambda: mlcycle.log_model(object()), "fit it first"),
+        (lambda: mlcycle.log_model(object(), allow_pickle=" "), "why nothing else will do"),
+    ],
+)
+def test_an_error_of_the_tracking_api_has_its_hint_as_one_note(
+    workspace: Workspace, call: Callable[[], object], hint: str
+) -> None:
+    with mlcycle.start_run("one"):
+        mlcycle.log_param("depth", 3)
+        with pytest.raises(UsageError) as caught:
+            call()
+    [note] = caught.value.__notes__
+    assert note == f"try: {caught.value.hint}"
+    assert hint in note
+
+
+def test_a_run_is_shown_with_what_it_kept_and_read_and_what_made_it(workspace: Workspace) -> None:
+    script = """
+import mlcycle
+with mlcycle.start_run("whole") as run:
+    run.log_input("dataset_version", "abc")
+    mlcycle.log_text("fine", "notes/one.txt")
+"""
+    assert python(workspace, script).returncode == 0
+    found = mlcycle.get_run("whole")
+    assert found.command is not None
+    assert found.command.endswith("train.py")
+    assert (found.script, found.inputs, found.conflicts) == (
+        "script/train.py",
+        {"dataset_version": "abc"},
+        (),
+    )
+    assert [(one.path, one.bytes) for one in found.artifacts] == [
+        ("notes/one.txt", 4),
+        ("script/train.py", len(script)),
+    ]
+    assert read_artifact(workspace, found.artifacts[0].sha256) == b"fine"
 
 
 def test_ending_the_outer_run_ends_the_inner_ones_first(workspace: Workspace) -> None:

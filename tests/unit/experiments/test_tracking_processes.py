@@ -282,8 +282,7 @@ with mlcycle.start_run(run_id={run.run_id!r}) as run:
         {"key": "loss-one", "n": points},
         {"key": "loss-two", "n": points},
     ]
-    conflict = rows(workspace, "SELECT key, value, other FROM param_conflicts")
-    assert conflict == [{"key": "chosen", "value": "one", "other": "two"}]
+    assert [(one.key, one.value, one.other) for one in found.conflicts] == [("chosen", "one", "two")]
 
 
 def test_a_killed_writer_loses_nothing_acknowledged_and_its_run_is_killed(workspace: Workspace) -> None:
@@ -337,6 +336,54 @@ def test_how_a_script_ends_is_how_its_run_ends(
     assert python(workspace, script)[0] == code
     [run] = list_runs(workspace)
     assert (run.status, run.tags, run.metrics) == (status, tags, {"x": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "tags"),
+    [
+        ("3", "failed", {"exit_code": "3"}),
+        ("'no rows'", "failed", {"exit_code": "1", "mlcycle.error": "no rows"}),
+        ("0", "finished", {}),
+        ("None", "finished", {}),
+    ],
+)
+def test_a_run_left_open_fails_with_the_code_that_main_returns_to_sys_exit(
+    workspace: Workspace, said: str, status: str, tags: dict[str, str]
+) -> None:
+    script = f"""
+import sys
+import mlcycle
+def main():
+    mlcycle.start_run("x")
+    return {said}
+if __name__ == "__main__":
+    sys.exit(main())
+"""
+    assert python(workspace, script)[0] == int(tags.get("exit_code", 0))
+    assert [(run.status, run.tags) for run in list_runs(workspace)] == [(status, tags)]
+
+
+def test_an_exit_of_a_thread_does_not_fail_a_run(workspace: Workspace) -> None:
+    script = """
+import sys, threading
+import mlcycle
+mlcycle.start_run("x")
+thread = threading.Thread(target=lambda: sys.exit(5))
+thread.start()
+thread.join()
+raise SystemExit
+"""
+    assert python(workspace, script)[0] == 0
+    assert [(run.status, run.tags) for run in list_runs(workspace)] == [("finished", {})]
+
+
+def test_an_exit_imported_from_sys_is_seen_after_the_import_of_mlcycle_and_not_before(
+    workspace: Workspace,
+) -> None:
+    body = "mlcycle.start_run('x')\nexit(3)\n"
+    assert python(workspace, f"import mlcycle\nfrom sys import exit\n{body}")[0] == 3
+    assert python(workspace, f"from sys import exit\nimport mlcycle\n{body}")[0] == 3
+    assert [run.status for run in list_runs(workspace)] == ["finished", "failed"]
 
 
 def test_an_exit_that_was_caught_does_not_fail_a_run(workspace: Workspace) -> None:

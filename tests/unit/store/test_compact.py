@@ -120,6 +120,27 @@ with Turnstile(Path(sys.argv[1]), shared=False, timeout_s=5):
     assert compact(wasteful.workspace).after_bytes > 0
 
 
+def test_a_workspace_that_can_only_be_read_is_not_compacted_and_says_what_to_type(wasteful: Store) -> None:
+    if os.name != "posix" or os.getuid() != 0:
+        pytest.skip("only root can become somebody else")
+    code = """
+import os, sys
+from pathlib import Path
+from mlcycle.errors import WorkspaceError
+from mlcycle.store.compacting import compact
+from mlcycle.workspace import Workspace
+import duckdb, mlcycle.store.migrate, mlcycle.store.fold
+os.setuid(65534)
+try:
+    compact(Workspace(Path(sys.argv[1])))
+except WorkspaceError as error:
+    print(error.message, "|", error.hint)
+"""
+    words = [sys.executable, "-c", code, str(wasteful.workspace.root)]
+    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert "cannot be written" in said and "store compact" in said.partition("|")[2]
+
+
 @pytest.mark.parametrize("stage", ["before copying", "after copying", "before the swap", "after the swap"])
 def test_killed_at_any_stage_the_store_opens_with_all_its_rows(wasteful: Store, stage: str) -> None:
     before = held(wasteful)

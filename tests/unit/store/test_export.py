@@ -3,10 +3,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,74 +18,25 @@ import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.unit.store.exports import NOON, decide, metric, prediction, put_content, workspace
 
-from mlcycle.errors import Busy, CouldNot, UsageError, WorkspaceError
+from mlcycle.errors import Busy, CouldNot, UsageError
 from mlcycle.hashing import sha256_bytes, sha256_file
 from mlcycle.ids import new_id
 from mlcycle.journal import Turnstile
 from mlcycle.store import Store, archive, writers
 from mlcycle.store.export_format import Column, load
 from mlcycle.store.exporting import export
-from mlcycle.store.migrate import migrations
 from mlcycle.store.query import view_names
 from mlcycle.store.reimport import reimport
 from mlcycle.workspace import Workspace
 
-NOON = datetime(2026, 1, 2, 12)
 
-
-def workspace(root: Path) -> Workspace:
-    root.mkdir(parents=True, exist_ok=True)
-    (root / "mlcycle.yaml").write_text("name: test\n")
-    return Workspace(root)
-
-
-def prediction(**facts: object) -> dict[str, object]:
-    whole = {"prediction_id": new_id(), "ts": NOON, "deployment": "d", "model": "m", "version": 1}
-    return whole | facts
-
-
-def metric(**facts: object) -> dict[str, object]:
-    return {"run_id": new_id(), "key": "loss", "step": 0, "ts": NOON, "value": 1.0} | facts
-
-
-def put_content(store: Store, content: bytes = b"a model") -> str:
-    sha256 = sha256_bytes(content)
-    path = store.workspace.artifact(sha256)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    store.append(
-        "run",
-        [
-            {
-                "kind": "artifact",
-                "run_id": new_id(),
-                "path": "m.bin",
-                "sha256": sha256,
-                "bytes": len(content),
-                "ts": NOON,
-            }
-        ],
-    )
-    return sha256
-
-
-def decide(store: Store, **facts: object) -> None:
-    row = {"decision_id": new_id(), "kind": "gate", "subject": "m:1", "outcome": "approved", "reasons": []}
-    with store.transaction("test") as change:
-        change.insert("decision", [row | {"evidence": {}, "decided_by": "me", "ts": NOON} | facts])
-
-
-def differences(one: Path, other: Path) -> dict[str, int]:
-    """Count the rows by which the tables of two exports differ, either way."""
-    first, second = load(one), load(other)
-    assert [table.name for table in first.tables] == [table.name for table in second.tables]
-    found = {}
-    for table in first.tables:
-        a, b = (f"(FROM read_parquet('{place / table.path}'))" for place in (one, other))
-        both = f"SELECT * FROM ({a} EXCEPT ALL {b}) UNION ALL SELECT * FROM ({b} EXCEPT ALL {a})"
-        found[table.name] = len(duckdb.execute(both).fetchall())
-    return {name: count for name, count in found.items() if count}
+@pytest.fixture
+def store(_empty: Path, tmp_path: Path) -> Store:
+    """Return an empty store with room beside it: no export goes into its own workspace."""
+    shutil.copytree(_empty, tmp_path / "here")
+    return Store(Workspace(tmp_path / "here"))
 
 
 def test_an_export_names_every_table_with_its_types_rows_and_hash(store: Store, tmp_path: Path) -> None:
@@ -117,6 +71,62 @@ def test_contents_are_exported_under_their_hash(store: Store, tmp_path: Path) ->
     sha256 = put_content(store)
     export(store.workspace, tmp_path / "out")
     assert (tmp_path / "out" / "contents" / "artifacts" / sha256[:2] / sha256).read_bytes() == b"a model"
+
+
+def test_writing_into_an_export_leaves_the_workspace_as_it_is(store: Store, tmp_path: Path) -> None:
+    sha256 = put_content(store)
+    export(store.workspace, tmp_path / "out")
+    with (tmp_path / "out" / "contents" / "artifacts" / sha256[:2] / sha256).open("r+b") as file:
+        file.write(b"another")
+    assert store.workspace.artifact(sha256).read_bytes() == b"a model"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has other permissions")
+@pytest.mark.parametrize("mask", [0o000, 0o022, 0o077])
+def test_an_export_is_for_its_owner_alone(store: Store, tmp_path: Path, mask: int) -> None:
+    store.workspace.artifact(put_content(store)).chmod(0o444)
+    before = os.umask(mask)
+    try:
+        export(store.workspace, tmp_path / "out")
+    finally:
+        os.umask(before)
+    places = [tmp_path / "out", *(tmp_path / "out").rglob("*")]
+    assert {stat.S_IMODE(place.stat().st_mode) for place in places if place.is_dir()} == {0o700}
+    assert {stat.S_IMODE(place.stat().st_mode) for place in places if place.is_file()} == {0o600}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has other permissions")
+def test_the_folder_of_an_export_under_way_is_closed_to_others(store: Store, tmp_path: Path) -> None:
+    seen: list[int] = []
+    before, done = os.umask(0), threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.001):
+            for part in tmp_path.glob(".out.part-*"):
+                with suppress(FileNotFoundError):
+                    seen.append(stat.S_IMODE(part.stat().st_mode))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        export(store.workspace, tmp_path / "out")
+    finally:
+        done.set()
+        watcher.join()
+        os.umask(before)
+    assert set(seen) == {0o700}
+
+
+@pytest.mark.parametrize("place", ["/proc/x", "file/out"])
+def test_an_export_to_where_nobody_can_write_is_refused_with_what_to_type(
+    store: Store, tmp_path: Path, place: str
+) -> None:
+    if place.startswith("/proc") and not Path("/proc/self").exists():
+        pytest.skip("there is no /proc here")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CouldNot, match="cannot be written") as error:
+        export(store.workspace, tmp_path / place)
+    assert "mlcycle store export" in error.value.hint
 
 
 def test_contents_that_are_gone_or_damaged_are_named(store: Store, tmp_path: Path) -> None:
@@ -174,8 +184,12 @@ def test_an_export_goes_into_no_folder_that_holds_something(store: Store, tmp_pa
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="not empty"):
         export(store.workspace, tmp_path / "full")
-    with pytest.raises(UsageError, match="own"):
-        export(store.workspace, store.workspace.home / "out")
+    for inside in (store.workspace.home / "out", store.workspace.root / "out"):
+        with pytest.raises(UsageError, match="lies in the workspace itself"):
+            export(store.workspace, inside)
+    (tmp_path / "way").symlink_to(store.workspace.root)
+    with pytest.raises(UsageError, match="lies in the workspace itself"):
+        export(store.workspace, tmp_path / "way" / "out")
     with pytest.raises(UsageError, match="is a file"):
         export(store.workspace, tmp_path / "full" / "letter.txt")
     assert export(store.workspace, tmp_path / "empty").path.is_dir()
@@ -187,85 +201,6 @@ def test_an_export_that_fails_leaves_nothing_behind(store: Store, tmp_path: Path
     with Turnstile(store.workspace.home, shared=False, timeout_s=1), pytest.raises(Busy):
         export(store.workspace, tmp_path / "out", wait_s=0.05)
     assert list(tmp_path.glob("*out*")) == []
-
-
-def test_export_and_import_give_the_same_tables_and_contents(store: Store, tmp_path: Path) -> None:
-    put_content(store)
-    store.append("prediction", [prediction(features={"a": 1}, latency_ms=3.5), prediction()])
-    store.append(
-        "metric", [metric(value=value) for value in ("NaN", "Infinity", "-Infinity", -0.0, 1e-320, None)]
-    )
-    decide(store, reasons=["good", ""], evidence={"q": "\u2028 ' \" \\"})
-    (store.workspace.root / "design.yaml").write_text("requirements: []\n")
-    export(store.workspace, tmp_path / "one")
-
-    other = workspace(tmp_path / "other")
-    done = reimport(other, tmp_path / "one")
-    export(other, tmp_path / "two")
-
-    assert differences(tmp_path / "one", tmp_path / "two") == {}
-    one, two = load(tmp_path / "one"), load(tmp_path / "two")
-    assert one.contents == two.contents and one.declarations == two.declarations
-    assert (done.contents, done.declarations, done.left_out, done.set_aside) == (1, 1, (), "")
-    assert Store(other).read("SELECT value FROM metrics WHERE isinf(value)") != []
-
-
-def test_an_import_keeps_the_store_that_was_there(store: Store, tmp_path: Path) -> None:
-    decide(store, subject="old")
-    export(store.workspace, tmp_path / "out")
-    decide(store, subject="newer")
-    done = reimport(store.workspace, tmp_path / "out")
-    assert [row["subject"] for row in store.read("SELECT subject FROM decisions")] == ["old"]
-    assert done.set_aside.startswith(".mlcycle/recovery/")
-    with duckdb.connect(str(store.workspace.root / done.set_aside), read_only=True) as before:
-        assert before.execute("SELECT count(*) FROM decision").fetchall() == [(2,)]
-
-
-def test_a_journal_that_still_lies_there_does_not_fold_twice(store: Store, tmp_path: Path) -> None:
-    store.append("metric", [metric(), metric()])
-    export(store.workspace, tmp_path / "out")
-    store.append("metric", [metric()])  # after the export
-    reimport(store.workspace, tmp_path / "out")
-    assert len(store.read("SELECT * FROM metrics")) == 3
-    store.fold()
-    assert len(store.read("SELECT * FROM store.main.metric")) == 3
-
-
-def test_a_damaged_store_does_not_stop_an_import(store: Store, tmp_path: Path) -> None:
-    decide(store)
-    export(store.workspace, tmp_path / "out")
-    store.workspace.database.write_bytes(b"\0" * 5000)
-    reimport(store.workspace, tmp_path / "out")
-    assert len(store.read("SELECT * FROM decisions")) == 1
-
-
-KILLED = """
-import os, sys
-from pathlib import Path
-from mlcycle.store.reimport import reimport
-from mlcycle.workspace import Workspace
-
-def hook(stage):
-    if stage == sys.argv[3]:
-        os._exit(9)
-
-reimport(Workspace(Path(sys.argv[1])), Path(sys.argv[2]), hook=hook)
-"""
-
-
-@pytest.mark.parametrize(("stage", "there"), [("built", 2), ("kept", 2), ("swapped", 1)])
-def test_an_import_killed_at_any_stage_leaves_the_old_store_or_the_new_one(
-    store: Store, tmp_path: Path, stage: str, there: int
-) -> None:
-    decide(store, subject="old")
-    export(store.workspace, tmp_path / "out")
-    decide(store, subject="newer")
-    words = [sys.executable, "-c", KILLED, str(store.workspace.root), str(tmp_path / "out"), stage]
-    assert subprocess.run(words, check=False).returncode == 9
-    assert len(store.read("SELECT * FROM decisions")) == there
-    reimport(store.workspace, tmp_path / "out")
-    decide(store, subject="after")
-    assert len(store.read("SELECT * FROM decisions")) == 2
 
 
 def test_a_disk_that_fills_up_leaves_no_half_export(store: Store, tmp_path: Path) -> None:
@@ -281,126 +216,6 @@ def test_a_disk_that_fills_up_leaves_no_half_export(store: Store, tmp_path: Path
         assert list(disk.iterdir()) == []
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)
-
-
-def test_texts_that_are_there_are_left_alone_by_an_import(store: Store, tmp_path: Path) -> None:
-    (store.workspace.root / "design.yaml").write_text("a: 1\n")
-    export(store.workspace, tmp_path / "out")
-    (store.workspace.root / "design.yaml").write_text("a: 2\n")
-    done = reimport(store.workspace, tmp_path / "out")
-    assert (done.left_out, done.declarations) == (("design.yaml",), 0)
-    assert (store.workspace.root / "design.yaml").read_text() == "a: 2\n"
-
-
-def test_scripts_come_back_into_a_new_folder_only(store: Store, tmp_path: Path) -> None:
-    (store.workspace.root / "train.py").write_text("print()\n")
-    export(store.workspace, tmp_path / "out")
-    (tmp_path / "new").mkdir()
-    assert reimport(Workspace(tmp_path / "new"), tmp_path / "out").left_out == ()
-    assert (tmp_path / "new" / "train.py").read_text() == "print()\n"
-    other = workspace(tmp_path / "other")
-    assert reimport(other, tmp_path / "out").left_out == ("train.py",)
-    assert not (other.root / "train.py").exists()
-
-
-def changed(out: Path, **facts: Any) -> None:
-    path = out / "export.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | facts))
-
-
-@pytest.mark.parametrize("facts", [{"format": 2}, {"schema": 9999}])
-def test_a_newer_export_is_refused(store: Store, tmp_path: Path, facts: dict[str, int]) -> None:
-    export(store.workspace, tmp_path / "out")
-    changed(tmp_path / "out", **facts)
-    with pytest.raises(WorkspaceError) as error:
-        reimport(store.workspace, tmp_path / "out")
-    assert "pip install" in error.value.hint
-
-
-@pytest.mark.parametrize("which", ["tables/metric.parquet", "contents/*/*/*", "declarations/mlcycle.yaml"])
-def test_a_flipped_byte_in_an_export_is_named_and_the_workspace_left_alone(
-    store: Store, tmp_path: Path, which: str
-) -> None:
-    put_content(store)
-    export(store.workspace, tmp_path / "out")
-    shutil.copytree(tmp_path / "out", tmp_path / "bad")  # contents are hard links
-    [path] = (tmp_path / "bad").glob(which)
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-    other = workspace(tmp_path / "other")
-    with pytest.raises(CouldNot, match=path.name):
-        reimport(other, tmp_path / "bad")
-    assert not other.home.exists()
-
-
-@pytest.mark.parametrize(
-    "facts",
-    [
-        {"contents": [{"path": "contents/data/../../../x", "bytes": 1, "sha256": "0" * 64}]},
-        {"declarations": [{"path": "declarations/../x.py", "bytes": 1, "sha256": "0" * 64}]},
-        {"declarations": [{"path": "declarations/.mlcycle/x.py", "bytes": 1, "sha256": "0" * 64}]},
-        {
-            "tables": [
-                {
-                    "name": 'x"; --',
-                    "path": "tables/x.parquet",
-                    "bytes": 1,
-                    "sha256": "0",
-                    "rows": 0,
-                    "columns": [],
-                }
-            ]
-        },
-        {"tables": 3},
-    ],
-)
-def test_an_export_cannot_reach_outside_of_the_folders(
-    store: Store, tmp_path: Path, facts: dict[str, Any]
-) -> None:
-    export(store.workspace, tmp_path / "out")
-    changed(tmp_path / "out", **facts)
-    with pytest.raises(CouldNot, match=r"export\.json"):
-        reimport(store.workspace, tmp_path / "out")
-
-
-def test_a_folder_that_is_no_export_is_refused(store: Store, tmp_path: Path) -> None:
-    with pytest.raises(CouldNot, match="no export"):
-        reimport(store.workspace, tmp_path)
-
-
-def test_an_older_export_is_brought_up_to_date_by_the_migrations(store: Store, tmp_path: Path) -> None:
-    run_id = new_id()
-    store.append("metric", [metric(run_id=run_id, step=step, value=step / 2) for step in range(4)])
-    export(store.workspace, tmp_path / "out")
-    facts = json.loads((tmp_path / "out" / "export.json").read_text())
-    first = migrations()[0].text
-    older = []
-    for table in facts["tables"]:
-        path = tmp_path / "out" / table["path"]
-        if f"CREATE TABLE {table['name']}(" not in first:
-            path.unlink()
-            continue
-        if table["name"] == "run_end":
-            columns = [column for column in table["columns"] if column["name"] != "writer"]
-            names = ", ".join(column["name"] for column in columns)
-            duckdb.execute(f"COPY (SELECT {names} FROM '{path}') TO '{path}.new' (FORMAT parquet)")
-            Path(f"{path}.new").replace(path)
-            table |= {"columns": columns, "sha256": sha256_file(path)}
-        if table["name"] == "schema_version":
-            duckdb.execute(f"COPY (FROM '{path}' WHERE version = 1) TO '{path}.new' (FORMAT parquet)")
-            Path(f"{path}.new").replace(path)
-            table |= {"rows": 1, "sha256": sha256_file(path)}
-        older.append(table)
-    changed(tmp_path / "out", tables=older, schema=1)
-
-    other = workspace(tmp_path / "other")
-    reimport(other, tmp_path / "out")
-    assert Store(other).read("SELECT value, step, n FROM latest_metrics") == [
-        {"value": 1.5, "step": 3, "n": 4}
-    ]
-    versions = Store(other).read("SELECT version FROM schema_version ORDER BY version")
-    assert [row["version"] for row in versions] == [one.version for one in migrations()]
 
 
 def test_archived_predictions_are_exported_and_seen_through_the_script(
@@ -423,9 +238,15 @@ def test_archived_predictions_are_exported_and_seen_through_the_script(
     assert sha256_file(archive.path_of(other, piece.sha256)) == piece.sha256
 
 
-def test_what_may_only_be_read_is_exported_with_its_journal(store: Store, tmp_path: Path) -> None:
-    store.append("metric", [metric()])
-    writers.close_all()
+@pytest.mark.parametrize("logged", [0, 1])
+def test_what_may_only_be_read_is_exported_with_its_journal(
+    store: Store, tmp_path: Path, logged: int
+) -> None:
+    if logged:
+        store.append("metric", [metric()])
+        writers.close_all()
+    else:
+        shutil.rmtree(store.workspace.journal, ignore_errors=True)
     home = store.workspace.root
     if os.name != "posix" or os.getuid() != 0:
         pytest.skip("only root can mount")
@@ -436,14 +257,67 @@ def test_what_may_only_be_read_is_exported_with_its_journal(store: Store, tmp_pa
     out = Path(tempfile.mkdtemp())
     try:
         done = export(store.workspace, out)
-        assert {table.name: table.rows for table in load(done.path).tables}["metric"] == 1
+        assert {table.name: table.rows for table in load(done.path).tables}["metric"] == logged
     finally:
         subprocess.run(["umount", "-l", str(home)], check=True)
         shutil.rmtree(out)
 
 
+AS_NOBODY = """
+import os, sys
+from pathlib import Path
+from mlcycle.errors import CouldNot
+from mlcycle.store.exporting import export
+from mlcycle.workspace import Workspace
+
+here, out = Path(sys.argv[1]), Path(sys.argv[2])
+export(Workspace(here), out / "of root")  # so that all is imported while it can be
+os.setgid(65534)
+os.setgroups([])
+os.setuid(65534)
+try:
+    print(export(Workspace(here), out / "of nobody").tables)
+except CouldNot as error:
+    print(error.message, "|", error.hint)
+print(sorted(path.name for path in out.iterdir()))
+"""
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_what_somebody_else_owns_is_exported_if_it_can_be_read_or_the_file_is_named(
+    store: Store, closed: bool
+) -> None:
+    if os.name != "posix" or os.getuid() != 0:
+        pytest.skip("only root can become somebody else")
+    path = store.workspace.artifact(put_content(store))
+    place = Path(tempfile.mkdtemp())
+    try:
+        shutil.copytree(store.workspace.root, place / "here")
+        words = [sys.executable, "-c", AS_NOBODY, str(place / "here"), str(place / "out")]
+        copied = place / "here" / path.relative_to(store.workspace.root)
+        for one in (place, *(place / "here").rglob("*")):
+            one.chmod(0o555 if one.is_dir() else 0o444)
+        copied.chmod(0o400 if closed else 0o444)
+        (place / "here").chmod(0o555)
+        (place / "out").mkdir()
+        (place / "out").chmod(0o777)
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        lines = done.stdout.splitlines()
+        if closed:
+            assert f"{copied} cannot be read" in lines[0] and "ls -l" in lines[0]
+            assert lines[1] == "['of root']"
+        else:
+            assert int(lines[0]) > 30 and lines[1] == "['of nobody', 'of root']"
+    finally:
+        shutil.rmtree(place)
+
+
 texts = st.text(st.characters(codec="utf-8"), max_size=8)
+
+
 numbers = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+
+
 documents = st.recursive(
     st.none() | st.booleans() | numbers | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import re
+
+from rich.cells import cell_len
 from rich.text import Text
 from textual.app import RenderResult
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from mlcycle_app.commands import COMMANDS
 from mlcycle_app.gateway import MlcycleError
 from mlcycle_app.tui.widgets.rows import cut
 
-__all__ = ["READING", "StatusLine"]
+__all__ = ["READING", "StatusLine", "beside"]
 
 READING = "reading …"
 ROOM_FOR_MESSAGE = 30
+LEAST_MESSAGE = 8
+FOLDERS = re.compile(r"(?<!\S)(?:[A-Za-z]:)?[/\\](?:[^/\\:,;]*[^/\\:,;\s][/\\])+(?=[^\s/\\])")
+"""What of a path in a message stands before its last part."""
+GAP = 3
 SAID_S = 4.0
 """How long a word stays."""
 
@@ -54,10 +62,8 @@ class StatusLine(Widget):
         text = Text(no_wrap=True, overflow="ellipsis")
         if self._complaint is not None:
             _, message, hint = self._complaint
-            room = self.size.width - (len(hint) + 3 if hint else 0)
-            if room < ROOM_FOR_MESSAGE:
-                room, hint = self.size.width, ""
-            text.append(cut(f"✗ {message}", room).rstrip(), style="bold red")
+            message, hint = beside(f"✗ {message}", hint, self.size.width)
+            text.append(message, style="bold red")
             return text.append(f"   {hint}") if hint else text
         if self._said:
             return text.append(self._said)
@@ -72,3 +78,32 @@ class StatusLine(Widget):
     def _unsay(self, words: str) -> None:
         if self._said == words:
             self._said = ""
+
+
+def beside(message: str, hint: str, width: int) -> tuple[str, str]:
+    """Return a message and its hint as they fit one line.
+
+    Paths keep their last part only, then the hint keeps its command only, then the message is cut: what to type
+    is worth more than where it went wrong, which doctor says in full.
+
+    Parameters
+    ----------
+    message, hint
+        Of an error.
+    width
+        Cells there are, the gap of three between them included.
+    """
+    if not hint or cell_len(message) + GAP + cell_len(hint) <= width:
+        return cut(message, width).rstrip(), hint
+    message = FOLDERS.sub("", message)
+    least = ROOM_FOR_MESSAGE
+    if width - cell_len(hint) - GAP < least and (command := _command(hint)):
+        hint, least = command, LEAST_MESSAGE
+    hint = cut(hint, min(cell_len(hint), max(0, width - least - GAP))).rstrip()
+    return cut(message, width - cell_len(hint) - GAP).rstrip(), hint
+
+
+def _command(hint: str) -> str:
+    """Return the command that a hint names; empty if it names none."""
+    named = [f"mlcycle {command.words}" for command in COMMANDS if f"mlcycle {command.words}" in hint]
+    return max(named, key=len, default="")
