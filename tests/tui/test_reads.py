@@ -183,3 +183,17 @@ async def test_a_defect_in_drawing_ends_the_program_without_a_page_of_locals(
             await press(pilot, "1")
     assert app.return_code == 1 and isinstance(app.crash, KeyError)
     assert app._exit_renderables == []
+
+
+async def test_a_read_that_fails_while_a_dialog_is_open_is_said_below_it(make: Make, stage: Stage) -> None:
+    app = make()
+    async with app.run_test(size=SIZE) as pilot:
+        await settle(pilot)
+        await press(pilot, "question_mark")
+        assert len(app.screen_stack) > 1
+        stage.mode = "broken"
+        app._read_board()
+        await settle(pilot)
+        assert app.crash is None
+        await press(pilot, "escape")
+        assert "✗ pid 7798" in text(app)
