@@ -8,6 +8,7 @@ guessing by process id.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import platform
 import shutil
@@ -181,6 +182,9 @@ class SegmentWriter:
         return self._begin()
 
     def _begin(self) -> tuple[int, int]:
+        for place in (self.folder, self.folder.parent):
+            if place.is_symlink():  # a workspace from another hand could lead our records anywhere
+                raise OSError(errno.ELOOP, f"{place} is a link")
         self.folder.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.folder.mkdir(parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND

@@ -255,3 +255,16 @@ def test_a_limit_at_the_end_of_a_line_reads_no_line_more(tmp_path: Path) -> None
         assert len(tail.parsed.records) + len(tail.parsed.controls) == lines
     inside = read_tail(segment, 0, ends[1] + 1)
     assert inside is not None and inside.end == ends[2]
+
+
+@pytest.mark.parametrize("linked", ["journal", "journal/metric"])
+def test_records_do_not_follow_a_link_out_of_the_workspace(
+    tmp_path: Path, linked: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "outside").mkdir()
+    place = tmp_path / linked
+    place.parent.mkdir(exist_ok=True)
+    place.symlink_to(tmp_path / "outside")
+    assert not SegmentWriter(tmp_path / "journal", "metric").append([{"step": 1}])
+    assert "is a link" in capsys.readouterr().err
+    assert list((tmp_path / "outside").rglob("*.jnl")) == []
