@@ -28,6 +28,9 @@ def open_own(path: Path) -> BinaryIO:
     OSError
         If it is one of these, or cannot be opened.
     """
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise OSError(errno.EINVAL, "is no regular file", str(path))
+    # Once more on what was opened: somebody may have put a link in its place since.
     flags = [getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY")]
     handle = os.open(path, os.O_RDONLY | sum(flags))
     if not stat.S_ISREG(os.fstat(handle).st_mode):

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from tests.fixtures.old_stores import unpack
 
 from mlcycle.journal.frame import control, encode, frame
 from mlcycle.store import Store
@@ -140,10 +140,7 @@ Look = Callable[..., list[Found]]
 @pytest.fixture(scope="module")
 def brought(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace that has been round the cycle, brought up to today's schema."""
-    folder = tmp_path_factory.mktemp("brought")
-    with tarfile.open(TESTS / "fixtures" / "stores" / "0001.tar.xz") as archive:
-        archive.extractall(folder, filter="data")
-    [root] = folder.iterdir()
+    root = unpack(1, tmp_path_factory.mktemp("brought"))
     with Store.create(Workspace(root)).transaction("seed"):
         pass
     shutil.rmtree(root / ".mlcycle" / "backup", ignore_errors=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mlcycle.journal.reader import segments
 from mlcycle.store import changes
-from mlcycle.store.generations import Generation, generations, is_as_kept
+from mlcycle.store.generations import FACTS, Generation, generations, is_as_kept
 from mlcycle.store.model import Finding
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ __all__ = ["behind", "drop_older", "look"]
 def look(workspace: Workspace) -> Iterator[Finding]:
     """Yield what of the generations is damaged or missing. A new copy puts all of it right, so all can be mended."""
     there = generations(workspace)
-    if not there and workspace.database.exists():
+    is_backup = (workspace.home / FACTS).is_file()
+    if not there and workspace.database.exists() and not is_backup:
         yield Finding(
             "mend", "there is no copy of the store and no log to make it again from", ".mlcycle/backup"
         )

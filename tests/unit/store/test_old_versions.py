@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import json
-import tarfile
 from pathlib import Path
 
 import pytest
+from tests.fixtures.old_stores import STORES, unpack
 
 from mlcycle.store import Store, restore
 from mlcycle.store.doctor import examine, mend
 from mlcycle.store.generations import generations
 from mlcycle.store.migrate import migrations
 from mlcycle.workspace import Workspace
-
-STORES = Path(__file__).parents[2] / "fixtures" / "stores"
-
-
-def unpacked(version: int, folder: Path) -> Workspace:
-    with tarfile.open(STORES / f"{version:04d}.tar.xz") as archive:
-        archive.extractall(folder, filter="data")
-    (root,) = folder.iterdir()
-    return Workspace(root)
 
 
 def test_every_version_before_this_one_has_a_fixture() -> None:
@@ -31,7 +22,7 @@ def test_every_version_before_this_one_has_a_fixture() -> None:
 
 @pytest.mark.parametrize("version", [migration.version for migration in migrations()[:-1]])
 def test_an_old_workspace_has_all_its_rows_in_the_views_of_today(version: int, tmp_path: Path) -> None:
-    workspace = unpacked(version, tmp_path)
+    workspace = Workspace(unpack(version, tmp_path))
     want = json.loads((STORES / f"{version:04d}.json").read_text())
     store = Store(workspace)
     got = {name: store.read(f'SELECT count(*) AS n FROM "{name}"')[0]["n"] for name in want}
@@ -46,7 +37,7 @@ def test_an_old_workspace_has_all_its_rows_in_the_views_of_today(version: int, t
 def test_an_old_workspace_is_healthy_after_its_migration_and_can_be_made_again(
     version: int, tmp_path: Path
 ) -> None:
-    workspace = unpacked(version, tmp_path)
+    workspace = Workspace(unpack(version, tmp_path))
     mend(workspace)
     assert examine(workspace).exit_code == 0
     (copy,) = generations(workspace)

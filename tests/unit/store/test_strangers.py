@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import shutil
-import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
 import pytest
+from tests.fixtures.old_stores import unpack
 
 from mlcycle.errors import WorkspaceError
 from mlcycle.store import Store, strangers
 from mlcycle.store.connection import close, connect
 from mlcycle.store.migrate import Migration, migrations
 
-FIXTURES = Path(__file__).parents[2] / "fixtures" / "stores"
 REGENERATE = """python -c "import duckdb, pathlib; from mlcycle.store import strangers, migrate; \
 pathlib.Path('core/mlcycle/store/migrations/catalogue.json').write_text(\
 strangers.note(duckdb.connect(), migrate.migrations()))" """
@@ -69,10 +68,7 @@ def test_a_store_passes_where_the_note_is_of_another_duckdb(
 
 
 def test_an_older_store_passes_but_its_views_are_not_to_be_read(tmp_path: Path) -> None:
-    with tarfile.open(FIXTURES / "0001.tar.xz") as archive:
-        archive.extractall(tmp_path, filter="data")
-    database = next(tmp_path.rglob("store.duckdb"))
-    assert not looked_at(database)
+    assert not looked_at(unpack(1, tmp_path) / ".mlcycle" / "store.duckdb")
 
 
 @pytest.mark.parametrize(
