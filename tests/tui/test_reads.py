@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.tui.factory import Stage
+from tests.tui.factory import Stage, Staged
 from tests.tui.screen import press, settle, text
 
-from mlcycle_app.gateway import Gateway
+from mlcycle_app.gateway import Gateway, Panel
 from mlcycle_app.tui import keeper as keeper_module
 from mlcycle_app.tui.app import CycleApp
 from mlcycle_app.tui.views.design import DesignView
@@ -197,3 +198,20 @@ async def test_a_read_that_fails_while_a_dialog_is_open_is_said_below_it(make: M
         assert app.crash is None
         await press(pilot, "escape")
         assert "✗ pid 7798" in text(app)
+
+
+async def test_latency_that_is_known_by_its_bucket_only_says_so(
+    make: Make, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Staged.panel
+
+    def counted_by_the_minute(self: Staged) -> Panel:
+        panel = whole(self)
+        busy = replace(panel.traffic, predictions=900_000, p50=1.5, p95=None, p99=20.0, approximate=True)
+        return replace(panel, traffic=busy)
+
+    monkeypatch.setattr(Staged, "panel", counted_by_the_minute)
+    app = make()
+    async with app.run_test(size=SIZE) as pilot:
+        await press(pilot, "6")
+        assert "p50 ~1.50   p95 -   p99 ~20.00 ms" in text(app)

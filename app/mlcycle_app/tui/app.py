@@ -14,7 +14,6 @@ from textual.app import App, ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.filter import LineFilter, NoColor
-from textual.screen import Screen
 from textual.widgets import ContentSwitcher
 
 from mlcycle_app.commands import PHASES
@@ -130,17 +129,17 @@ class CycleApp(App[None]):
         """Show a screen, making its view when it is first wanted; what it reads comes when it comes."""
         if number == self._current:
             return
-        switcher = self._frame.query_one("#views", ContentSwitcher)
+        switcher = self.query_one("#views", ContentSwitcher)
         wanted = f"view-{number}"
-        if self._current >= 0 and self._frame.query(".-zoomed"):
+        if self._current >= 0 and self.query(".-zoomed"):
             self.action_zoom()
         if not switcher.query(f"#{wanted}"):
             await switcher.add_content(self._make(number), id=wanted)
         switcher.current = wanted
         self._current = number
-        self._frame.query_one(Strip).current = number
-        self._frame.query_one(Teach).phase = number
-        self._frame.query_one(StatusLine).quiet()
+        self.query_one(Strip).current = number
+        self.query_one(Teach).phase = number
+        self.query_one(StatusLine).quiet()
         self._show_board()
         self.call_after_refresh(self._arrive, self._view)
 
@@ -150,9 +149,9 @@ class CycleApp(App[None]):
 
     async def action_back(self) -> None:
         """Leave the zoom, the lesson, or the phase; never the program."""
-        if self._frame.query(".-zoomed"):
+        if self.query(".-zoomed"):
             self.action_zoom()
-        elif self._frame.query_one(Teach).display:
+        elif self.query_one(Teach).display:
             await self.action_teach()
         else:
             await self.action_go(HOME)
@@ -179,7 +178,7 @@ class CycleApp(App[None]):
         """Give the focused pane the whole view, or take it back."""
         panes, groups = self._view.query(".pane"), self._view.query(".group")
         mine = next((pane for pane in panes if pane.has_focus_within), None)
-        if self._frame.query(".-zoomed") or mine is None:
+        if self.query(".-zoomed") or mine is None:
             for part in (*panes, *groups):
                 part.remove_class("-zoomed", "-hidden")
             return
@@ -190,23 +189,23 @@ class CycleApp(App[None]):
 
     def action_reread(self) -> None:
         """Read the view and the board again."""
-        self._frame.query_one(StatusLine).say(READING)
+        self.query_one(StatusLine).say(READING)
         self._view.refresh_data()
         self._read_board()
 
     def action_copy(self) -> None:
         """Give the terminal's clipboard the command that does the same."""
-        words = self._frame.query_one(StatusLine).twin
+        words = self.query_one(StatusLine).twin
         if words:
             words = self.gateway.typed(words)
             self.copy_to_clipboard(words)
-            self._frame.query_one(StatusLine).say(f"copied, where the terminal allows it: {words}")
+            self.query_one(StatusLine).say(f"copied, where the terminal allows it: {words}")
 
     async def action_teach(self) -> None:
         """Show or hide why this phase exists."""
-        teach = self._frame.query_one(Teach)
+        teach = self.query_one(Teach)
         teach.display = not teach.display
-        self._frame.query_one("#body").set_class(teach.display, "-teaching")
+        self.query_one("#body").set_class(teach.display, "-teaching")
         if not teach.display:
             self._view.focus_first()
             return
@@ -220,20 +219,20 @@ class CycleApp(App[None]):
 
     def action_help_quit(self) -> None:
         """Ctrl+c copies selected text; who means the other thing is told."""
-        self._frame.query_one(StatusLine).say("q quits")
+        self.query_one(StatusLine).say("q quits")
 
     def on_board_read(self) -> None:
         """Redraw the strip and Home."""
         if self._is_gone():
             return
-        self._frame.query_one(StatusLine).settle("board")
+        self.query_one(StatusLine).settle("board")
         self._show_board()
 
     def on_board_failed(self, message: BoardFailed) -> None:
         """Say what went wrong; the last board stays."""
         if self._is_gone():
             return
-        self._frame.query_one(StatusLine).complain("board", message.error)
+        self.query_one(StatusLine).complain("board", message.error)
         self._show_board()
 
     async def on_open_screen(self, message: OpenScreen) -> None:
@@ -247,30 +246,25 @@ class CycleApp(App[None]):
     def on_twin_changed(self) -> None:
         """Show the command that does the same as what has the focus."""
         words = self._view.command if self._current >= 0 else ""
-        self._frame.query_one(StatusLine).twin = words.removeprefix("mlcycle ")
+        self.query_one(StatusLine).twin = words.removeprefix("mlcycle ")
 
     def on_loaded(self, message: Loaded) -> None:
         """A view could be read: its error is over."""
         if message.view == self._current:
-            self._frame.query_one(StatusLine).settle("view")
+            self.query_one(StatusLine).settle("view")
 
     def on_failed(self, message: Failed) -> None:
         """Say what went wrong, and what to type, if it is what the user looks at."""
         if message.view == self._current:
-            self._frame.query_one(StatusLine).complain("view", message.error)
+            self.query_one(StatusLine).complain("view", message.error)
 
     def _is_gone(self) -> bool:
         """Whether the program is ending: what a worker still found has no place to be shown at."""
-        return not self.screen_stack or not self._frame.query(Strip)
-
-    @property
-    def _frame(self) -> Screen[object]:
-        """The screen below all dialogs: what a worker found may arrive while one is open."""
-        return self.screen_stack[0]
+        return not self.query(Strip)
 
     @property
     def _view(self) -> PhaseView:
-        return self._frame.query_one(f"#view-{self._current}", PhaseView)
+        return self.query_one(f"#view-{self._current}", PhaseView)
 
     def _make(self, number: int) -> PhaseView:
         name = PHASES[number]
@@ -298,11 +292,11 @@ class CycleApp(App[None]):
 
     def _show_board(self) -> None:
         board, old = self._keeper.board, self._keeper.age
-        strip = self._frame.query_one(Strip)
+        strip = self.query_one(Strip)
         strip.board = board
         strip.tick()
         if self._current == HOME:
-            home = self._frame.query_one(HomeView)
+            home = self.query_one(HomeView)
             if board is not None:
                 home.show_board(board)
             if board is not None or old is not None:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from mlcycle.disk import sync
 from mlcycle.errors import CouldNot, DataError, UsageError
 from mlcycle.hashing import CHUNK, open_own, sha256_bytes
 from mlcycle.ids import new_id
@@ -125,7 +126,7 @@ def _keep(workspace: Workspace, source: BinaryIO) -> Kept:
         place = workspace.artifact(sha256)
         place.parent.mkdir(parents=True, exist_ok=True)
         scratch.replace(place)
-        _sync_folder(place.parent)
+        sync(place.parent)
     except OSError as error:
         raise CouldNot(
             f"an artifact cannot be kept in {workspace.home}: {error.strerror or error}",
@@ -135,14 +136,3 @@ def _keep(workspace: Workspace, source: BinaryIO) -> Kept:
         with suppress(OSError):  # a disk that can only be read now has said so above
             scratch.unlink()
     return sha256, size
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new name survive a power cut, where folders can be synced at all."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

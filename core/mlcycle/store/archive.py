@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlcycle.disk import sync
 from mlcycle.errors import CouldNot
 from mlcycle.hashing import sha256_file
 from mlcycle.ids import new_id
@@ -244,14 +246,15 @@ def write(store: Store, day: date) -> Piece | None:
         target = path_of(workspace, sha256)
         target.parent.mkdir(exist_ok=True)
         path.replace(target)
-        _sync(target.parent)
+        sync(target.parent)
     except OSError as error:
         raise CouldNot(
             f"the predictions of {day} cannot be archived: {error.strerror}",
             hint="free some space, then try again",
         ) from error
     finally:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that can only be read now has said so above
+            path.unlink()
     return Piece(
         sha256,
         day,
@@ -417,16 +420,6 @@ def _mark(path: Path) -> tuple[str, int, int] | None:
     except OSError:
         return None
     return str(path), facts.st_size, facts.st_mtime_ns
-
-
-def _sync(folder: Path) -> None:
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _text(value: str | Path) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlcycle import clock
+from mlcycle.disk import sync
 from mlcycle.errors import CouldNot
 from mlcycle.journal.frame import frame, parse
 
@@ -232,7 +233,7 @@ def _append(path: Path, payloads: Sequence[bytes]) -> None:
     handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
     try:
         if fresh:
-            _sync_folder(path.parent)
+            sync(path.parent)
         size = _whole(handle)
         os.lseek(handle, size, os.SEEK_SET)
         try:
@@ -249,17 +250,6 @@ def _append(path: Path, payloads: Sequence[bytes]) -> None:
             f"the change could not be written: {error.strerror or error}",
             hint="look for free disk space, then try again",
         ) from error
-    finally:
-        os.close(handle)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a new name survive a power cut, where folders can be synced at all."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
     finally:
         os.close(handle)
 

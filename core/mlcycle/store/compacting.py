@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlcycle.disk import sync
 from mlcycle.errors import CouldNot, WorkspaceError
 
 if TYPE_CHECKING:
@@ -86,11 +87,11 @@ def compact(workspace: Workspace, *, wait_s: float = WAIT_S, hook: Hook = lambda
             after = new.stat().st_size
             if after >= before:
                 return Compacted(before, before)
-            _to_disk(new)
+            sync(new)
             hook("before the swap")
             new.replace(workspace.database)
             hook("after the swap")
-            _to_disk(workspace.home)
+            sync(workspace.home)
             return Compacted(before, after)
     finally:
         for path in (new, new.with_name(new.name + ".wal")):
@@ -142,13 +143,3 @@ def _what(connection: DuckDBPyConnection, database: str) -> dict[str, tuple[obje
         )
         found[name] = (text, *sums.fetchall()[0])
     return found
-
-
-def _to_disk(path: Path) -> None:
-    if path.is_dir() and os.name == "nt":
-        return
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

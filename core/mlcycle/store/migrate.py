@@ -6,7 +6,6 @@ import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cache
 from importlib import metadata, resources
 from typing import TYPE_CHECKING
@@ -16,9 +15,10 @@ from mlcycle.errors import WorkspaceError
 from mlcycle.ids import new_id
 from mlcycle.store.changes import forget, last_number, line, newest, set_line
 from mlcycle.store.connection import DamagedWal, close, connect
-from mlcycle.store.generations import begin, begin_line, copy_file, current
+from mlcycle.store.generations import begin, begin_line, current
 from mlcycle.store.lost import MADE, loss
 from mlcycle.store.strangers import refuse
+from mlcycle.store.swap import set_aside
 from mlcycle.trust import is_made_here
 from mlcycle.workspace import DATABASE, Workspace
 
@@ -39,7 +39,6 @@ __all__ = [
     "migrations",
     "newer",
     "open_for_writing",
-    "set_aside",
     "views",
 ]
 
@@ -320,39 +319,3 @@ def _recovered(workspace: Workspace) -> DuckDBPyConnection:
 
 def _wal(workspace: Workspace) -> Path:
     return workspace.database.with_name(workspace.database.name + ".wal")
-
-
-def set_aside(workspace: Workspace, path: Path, *, stays: bool = False) -> Path:
-    """Keep a file that cannot be used in `recovery/`, under a name of its own; returns where it is.
-
-    Parameters
-    ----------
-    workspace
-        Whose file.
-    path
-        The file.
-    stays
-        Whether it stays where it is, too, until another takes its place.
-    """
-    kept = _free_name(workspace.home / "recovery", f"{_stamp(clock.wall())}-{path.name}")
-    if not stays:
-        path.replace(kept)
-        return kept
-    try:
-        kept.hardlink_to(path)
-    except OSError:  # a file system without hard links
-        copy_file(path, kept)
-    return kept
-
-
-def _free_name(folder: Path, name: str) -> Path:
-    folder.mkdir(exist_ok=True)
-    path, number = folder / name, 1
-    while path.exists():
-        number += 1
-        path = folder / f"{number}-{name}"
-    return path
-
-
-def _stamp(moment: datetime) -> str:
-    return moment.strftime("%Y%m%dT%H%M%S")

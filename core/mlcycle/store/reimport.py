@@ -9,12 +9,10 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlcycle import clock
 from mlcycle.errors import CouldNot, WorkspaceError
 from mlcycle.hashing import sha256_file
 from mlcycle.store.export_format import CONTENTS, DECLARATIONS, Column, File, Manifest, Table, load
@@ -75,6 +73,7 @@ def reimport(workspace: Workspace, source: Path, *, hook: Hook = lambda _stage: 
     from mlcycle.store.connection import exclusive, honest
     from mlcycle.store.generations import begin_line
     from mlcycle.store.migrate import lay_folders
+    from mlcycle.store.swap import put_in_place
 
     source = source.expanduser().absolute()
     manifest = load(source)
@@ -89,7 +88,7 @@ def reimport(workspace: Workspace, source: Path, *, hook: Hook = lambda _stage: 
             contents = sum(_put_content(workspace, file, source) for file in manifest.contents)
             hook("built")
             with exclusive(workspace, WAIT_S):
-                before = _swap(workspace, scratch.database, hook)
+                before = put_in_place(workspace, scratch.database, hook)
                 hook("swapped")
                 # The log of changes goes on from another state now.
                 begin_line(workspace, "imported")
@@ -216,52 +215,3 @@ def _put_declarations(workspace: Workspace, manifest: Manifest, source: Path) ->
         elif not (target.is_file() and sha256_file(target) == file.sha256):
             kept.append(name)
     return written, tuple(kept)
-
-
-def _swap(workspace: Workspace, new: Path, hook: Hook) -> str:
-    """Put a store in the place of the one that is there. Killed at any point, one of the two is there.
-
-    Returns where the old one is kept; empty if there was none.
-    """
-    from mlcycle.store.fold import remember
-    from mlcycle.store.generations import copy_file
-    from mlcycle.store.lost import MADE
-
-    _to_disk(new)
-    old, kept = workspace.database, ""
-    log = old.with_name(old.name + ".wal")
-    if old.exists():
-        aside = _free(workspace.home / "recovery", f"{clock.wall():%Y%m%dT%H%M%S}-{old.name}")
-        try:
-            os.link(old, aside)
-        except OSError:  # no hard links here
-            copy_file(old, aside)
-        kept = aside.relative_to(workspace.root).as_posix()
-    if log.exists():
-        # Belongs to the old store, would stop the new one from opening, and holds nothing acknowledged alone.
-        log.replace(_free(workspace.home / "recovery", f"{clock.wall():%Y%m%dT%H%M%S}-{log.name}"))
-    hook("kept")
-    new.replace(old)
-    _to_disk(workspace.home)
-    if not (workspace.home / MADE).exists():
-        (workspace.home / MADE).write_text("*\n")
-    remember(workspace, {})
-    return kept
-
-
-def _free(folder: Path, name: str) -> Path:
-    folder.mkdir(exist_ok=True)
-    path, number = folder / name, 1
-    while path.exists():
-        number += 1
-        path = folder / f"{number}-{name}"
-    return path
-
-
-def _to_disk(path: Path) -> None:
-    with suppress(PermissionError):  # a folder cannot be opened on Windows
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

@@ -13,10 +13,11 @@ from mlcycle.store.backups import CONTENTS, FACTS, copy_contents
 from mlcycle.store.changes import set_line
 from mlcycle.store.connection import close, connect, exclusive, honest, writable
 from mlcycle.store.generations import Generation, begin, begin_line, copy_file
-from mlcycle.store.migrate import Outdated, check, lay_folders, newer, set_aside
+from mlcycle.store.migrate import Outdated, check, lay_folders, newer
 from mlcycle.store.model import Finding, Restored
 from mlcycle.store.rebuild import Rebuilt, bases, rebuild
 from mlcycle.store.store import Store
+from mlcycle.store.swap import put_in_place
 from mlcycle.store.verify import verify
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def restore(workspace: Workspace, source: Path | None = None) -> Restored:
             else:
                 begun = str(source)
                 _from_backup(workspace, source, path)
-            aside = _swap(workspace, path)
+            aside = put_in_place(workspace, path)
         finally:
             _unlink(path)
         with suppress(OSError):  # for want of room; the next change will try again
@@ -114,21 +115,17 @@ def _again(workspace: Workspace, path: Path) -> tuple[Generation, Rebuilt]:
     """Make the store again from the newest generation that gives a sound one."""
     import duckdb
 
-    starts = bases(workspace)
-    for older, start in enumerate(starts, start=1):
+    why = ""
+    for start in bases(workspace):
         _unlink(path)
         try:
             made = rebuild(workspace, start, path)
             verify(path)
         except (WorkspaceError, duckdb.Error) as error:
-            if older == len(starts):
-                raise CouldNot(
-                    f"the store cannot be made again from {start.folder}: {str(error).splitlines()[0]}",
-                    hint=ELSEWHERE,
-                ) from error
-            continue
-        return start, made
-    raise AssertionError("bases() gives at least one")
+            why = why or f"from {start.folder}: {str(error).splitlines()[0]}"
+        else:
+            return start, made
+    raise CouldNot(f"the store cannot be made again {why}", hint=ELSEWHERE)
 
 
 def _from_backup(workspace: Workspace, source: Path, path: Path) -> None:
@@ -162,21 +159,6 @@ def _note(workspace: Workspace, done: Restored) -> None:
     with Store(workspace).transaction("restore") as change:
         what = [finding.what for finding in done.missing]
         change.audit(done.source, before=done.set_aside or None, after=what)
-
-
-def _swap(workspace: Workspace, path: Path) -> str:
-    """Put the new file in the old one's place, at once; returns where the old one is."""
-    database = workspace.database
-    aside = ""
-    log = database.with_name(f"{database.name}.wal")
-    if log.exists():  # it belongs to the old file, and nothing acknowledged is in it alone
-        aside = set_aside(workspace, log).relative_to(workspace.root).as_posix()
-    if database.exists():
-        aside = (
-            set_aside(workspace, database, stays=database.is_file()).relative_to(workspace.root).as_posix()
-        )
-    path.replace(database)
-    return aside
 
 
 def _not_there(workspace: Workspace) -> list[Finding]:

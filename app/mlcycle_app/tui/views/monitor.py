@@ -113,7 +113,9 @@ class MonitorView(PhaseView):
             errors = "1 error" if traffic.errors == 1 else f"{traffic.errors:,} errors"
             words.append(errors, style="bold red" if traffic.errors else "dim")
             for name, value in (("p50", traffic.p50), ("p95", traffic.p95), ("p99", traffic.p99)):
-                words.append(f"   {name} ", style="dim").append("-" if value is None else f"{value:.2f}")
+                about = "~" if traffic.approximate else ""
+                words.append(f"   {name} ", style="dim")
+                words.append("-" if value is None else f"{about}{value:.2f}")
             words.append(" ms", style="dim")
         if traffic.cpu_pct is not None or traffic.rss_mb is not None:
             words.append("\nCPU ", style="dim").append(
