@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.tui.factory import Stage, Staged
 from tests.tui.screen import press, settle, text
 
-from mlcycle_app.gateway import Gateway, Panel
+from mlcycle_app.gateway import Gateway
 from mlcycle_app.tui import keeper as keeper_module
 from mlcycle_app.tui.app import CycleApp
 from mlcycle_app.tui.views.design import DesignView
 from mlcycle_app.tui.views.monitor import MonitorView
+
+if TYPE_CHECKING:
+    from mlcycle_app.gateway import Panel
 
 Make = Callable[..., CycleApp]
 SIZE = (80, 24)
