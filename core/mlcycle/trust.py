@@ -224,7 +224,14 @@ def state_file() -> Path:
         return user_state_path("mlcycle", appauthor=False) / "trust.json"
     # What platformdirs says here, without the 20 ms that it takes to load: asked at the first opening of a store.
     base = os.environ.get("XDG_STATE_HOME", "").strip()
-    return Path(base or Path.home() / ".local" / "state") / "mlcycle" / "trust.json"
+    return (Path(base) if base else _at_home(".local", "state")) / "mlcycle" / "trust.json"
+
+
+def _at_home(*names: str) -> Path:
+    try:
+        return Path.home().joinpath(*names)
+    except RuntimeError:  # a user without a home: nothing is there to be read, and nothing can be kept
+        return Path(os.devnull, *names)
 
 
 def _facts(root: Path) -> Iterator[tuple[str, str]]:

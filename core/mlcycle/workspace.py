@@ -36,19 +36,27 @@ class Workspace:
         """
         named = given or os.environ.get(VARIABLE)
         if named:
-            root = Path(named).expanduser().resolve()
-            if not (root / MARKER).is_file():
+            root = _expanded(Path(named)).resolve()
+            if not _is_workspace(root):
                 what = "is not a workspace" if root.is_dir() else "does not exist"
                 raise WorkspaceError(f"{root} {what}: no {MARKER} in it", hint=f"mlcycle init {named}")
             return cls(root)
-        start = Path.cwd()
+        try:
+            start = Path.cwd()
+        except OSError as error:
+            raise WorkspaceError("the current folder is gone", hint="cd to one that is there") from error
         for folder in (start, *start.parents):
-            if (folder / MARKER).is_file():
+            if _is_workspace(folder):
                 return cls(folder)
         raise WorkspaceError(
             f"{start} is not in a workspace: no {MARKER} here or above",
             hint="mlcycle demo, or mlcycle init DIR --from FILE --target COLUMN",
         )
+
+    @staticmethod
+    def is_named() -> bool:
+        """Tell whether `MLCYCLE_WORKSPACE` names one."""
+        return bool(os.environ.get(VARIABLE))
 
     @property
     def home(self) -> Path:
@@ -101,6 +109,20 @@ class Workspace:
     def inside(self, relative: str) -> Path:
         """Return a path of the workspace from a relative name that must not lead out of it."""
         return safe_join(self.root, relative)
+
+
+def _is_workspace(folder: Path) -> bool:
+    try:
+        return (folder / MARKER).is_file()
+    except OSError:  # a folder that may not be looked into is none that can be worked in
+        return False
+
+
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:  # a user without a home
+        return path
 
 
 def _hash(text: str) -> str:

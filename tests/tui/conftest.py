@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from tests.tui.factory import Stage, Staged
 
 from mlcycle import clock
 from mlcycle.workspace import Workspace
-from mlcycle_app.tui import app as app_module
+from mlcycle_app.tui import frame as frame_module
 from mlcycle_app.tui.app import CycleApp, Look
 from mlcycle_app.tui.theme import DARK
+from mlcycle_app.tui.views import base as base_module
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,7 +39,8 @@ def _still(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Stop the clocks, name the terminal, and hide the user's own settings."""
     monkeypatch.setenv(clock.VARIABLE, factory.NOW.isoformat())
     monkeypatch.setattr(clock, "wall", lambda: factory.NOW)
-    monkeypatch.setattr(app_module, "TICK_S", 3600.0)  # tests tick by hand
+    monkeypatch.setattr(frame_module, "TICK_S", 3600.0)  # tests tick by hand
+    monkeypatch.setattr(base_module, "AFTER_S", 0.0)
     for name in (
         "NO_COLOR",
         "COLORFGBG",
@@ -62,6 +65,22 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A workspace in which nothing has happened."""
     return factory.empty(tmp_path_factory.mktemp("empty") / "parcels")
+
+
+@pytest.fixture(scope="session")
+def _flats(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A product of its own, made from a file as a user would; see `factory.flats`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(clock.VARIABLE, factory.MADE.isoformat())
+        patch.setattr(clock, "wall", lambda: factory.MADE)
+        return factory.flats(tmp_path_factory.mktemp("flats"))
+
+
+@pytest.fixture
+def own(_flats: Workspace, tmp_path: Path) -> Workspace:
+    """A copy of it that a test may change."""
+    shutil.copytree(_flats.root, tmp_path / "flats")
+    return Workspace(tmp_path / "flats")
 
 
 @pytest.fixture

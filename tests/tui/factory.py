@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
+import os
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from mlcycle import clock
 from mlcycle.board import Board
 from mlcycle.errors import Busy
 from mlcycle.monitor.model import Panel
 from mlcycle.store import Store, Transaction
 from mlcycle.workspace import Workspace
-from mlcycle_app.gateway import Gateway
+from mlcycle_app.gateway import Gateway, NotMet, free
+from mlcycle_app.pages import Page
 
 NOW = datetime(2026, 3, 10, 12, 0)
 """When every test plays, by the story's clock and by the wall's."""
+MADE = datetime(2026, 3, 8, 9, 30)
+"""When the product of rented flats was made."""
 WINDOW = datetime(2026, 3, 9)
 FEATURES = ("distance_km", "hour_of_day", "courier_age_days")
 
@@ -41,6 +47,50 @@ def full(folder: Path) -> Workspace:
         for fill in (_design, _batches, _checks, _features, _runs, _models, _serving, _windows, _alerts):
             fill(tx)
     return workspace
+
+
+def flats(folder: Path) -> Workspace:
+    """Make a small product from a table of rented flats, by the verbs behind the commands.
+
+    Two models became champion one after the other, a third was refused, and a second batch broke some rules.
+    """
+    file = folder / "flats.csv"
+    lines = ["flat,rooms,metres,floor,town,rent"]
+    for number in range(400):
+        rooms, metres, floor = 1 + number % 5, 20 + (number * 37) % 90, (number * 7) % 6
+        town = ("Essen", "Trier", "Ulm")[number % 3]
+        lines.append(
+            f"{number},{rooms},{metres},{floor},{town},{200 + 9 * metres + 40 * rooms + (number * 13) % 50}"
+        )
+    lines[7] = lines[7].replace(",Ulm,", ",,").replace(",Trier,", ",,").replace(",Essen,", ",,")
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    root = folder / "flats"
+    free("design.init", root, from_file=file, target="rent", key="flat")
+    gateway = Gateway.open(root)
+    minutes = itertools.count()
+
+    def do(verb: str, *given: Any, **more: Any) -> Any:
+        os.environ[clock.VARIABLE] = (MADE + timedelta(minutes=next(minutes))).isoformat()
+        return gateway.do(verb, *given, **more)
+
+    for verb in ("data.ingest", "quality.check", "features.build", "experiments.train"):
+        do(verb)
+    for name in ("trees", "linear"):
+        version = do("models.register", name).version
+        do("deploy.promote", f"flats_model:{version}")
+    design = root / "design.yaml"
+    design.write_text(
+        design.read_text(encoding="utf-8").replace("value: 0.1", "value: 0.9999"), encoding="utf-8"
+    )
+    with contextlib.suppress(NotMet):
+        do("deploy.promote", "flats_model:1")
+    later = folder / "later.csv"
+    later.write_text(
+        f"{lines[0]}\n900,2,50,1,Ulm,-5\n901,2,50,1,Ulm,700\n901,2,50,1,Ulm,700\n902,,50,1,Atlantis,700\n"
+    )
+    do("data.ingest", later, source="flats")
+    do("quality.check")
+    return gateway.workspace
 
 
 @dataclass
@@ -81,9 +131,9 @@ class Staged(Gateway):
         self.stage.enter("rows")
         return super().rows(sql, params)
 
-    def tables(self, names: Sequence[str]) -> Mapping[str, list[dict[str, Any]]]:
-        self.stage.enter(f"tables of {names[0]}")
-        return Gateway(self.workspace).tables(names)
+    def page(self, name: str, **asked: Any) -> Page:
+        self.stage.enter(f"page of {name}")
+        return Gateway(self.workspace).page(name, **asked)
 
     def board(self) -> Board:
         self.stage.enter("board")

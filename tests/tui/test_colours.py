@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable
 
 import pytest
+from rich.color import Color as RichColor
+from rich.color import ColorSystem
 from rich.segment import Segment
 from tests.tui.screen import press, segments, settle, text
 from textual.color import Color
+from textual.theme import Theme
 
+from mlcycle.workspace import Workspace
 from mlcycle_app.gateway import UsageError
 from mlcycle_app.tui.app import CycleApp
 from mlcycle_app.tui.glyphs import GLYPHS, KINDS, PLAIN, STYLES
-from mlcycle_app.tui.theme import ANSI, DARK, DARK_ANSI, LIGHT, LIGHT_ANSI, choose
+from mlcycle_app.tui.theme import ANSI, CONTRAST, DARK, LIGHT, THEMES, choose, named, next_theme
 
 Make = Callable[..., CycleApp]
 SIZE = (80, 24)
@@ -121,11 +126,120 @@ def test_an_unknown_theme_is_refused_by_name() -> None:
         choose("mauve")
 
 
-@pytest.mark.parametrize(("theme", "named"), [(DARK, DARK_ANSI), (LIGHT, LIGHT_ANSI)], ids=["dark", "light"])
-def test_words_can_be_read_on_every_ground(theme: object, named: object) -> None:
-    grounds = [Color.parse(str(getattr(theme, name))) for name in ("background", "surface", "panel")]
-    names = ("foreground", "primary", "success", "warning", "error")
-    words = [Color.parse(str(getattr(theme, name))) for name in names]
+OWN = pytest.mark.parametrize("theme", [DARK, LIGHT, CONTRAST], ids=["dark", "light", "contrast"])
+GROUNDS = ("background", "surface", "panel")
+WORDS = ("foreground", "primary", "secondary", "accent", "success", "warning", "error")
+
+
+def least(theme: Theme) -> float:
+    return 7.0 if theme is CONTRAST else 4.5
+
+
+@OWN
+def test_words_can_be_read_on_every_ground(theme: Theme) -> None:
+    grounds = [Color.parse(str(getattr(theme, name))) for name in GROUNDS]
+    grounds.append(Color.parse(theme.variables["block-cursor-blurred-background"]))
+    words = [Color.parse(str(getattr(theme, name))) for name in WORDS]
+    words.append(Color.parse(theme.variables["text-muted"]))
     for ground, word in itertools.product(grounds, words):
-        assert contrast(ground, word) >= 4.5, (ground.hex, word.hex)
-    assert named.background_color == grounds[0].rgb  # type: ignore[attr-defined]
+        assert contrast(ground, word) >= least(theme), (ground.hex, word.hex)
+    assert named(theme).background_color == grounds[0].rgb
+
+
+@OWN
+def test_the_names_of_colours_can_be_read_too(theme: Theme) -> None:
+    ground = Color.parse(str(theme.background))
+    for red, green, blue in named(theme).ansi_colors._colors[1:7]:
+        assert contrast(ground, Color(red, green, blue)) >= least(theme)
+
+
+@OWN
+async def test_everything_drawn_can_be_read(make: Make, theme: Theme) -> None:
+    app = make(theme=theme)
+    async with app.run_test(size=(140, 40)) as pilot:
+        for key in (*"01234567", "t", "question_mark", "escape", "w", "escape", "colon"):
+            await press(pilot, key)
+            faint = {
+                (round(ratio, 2), segment.text.strip(), key)
+                for segment in drawn(app)
+                if is_words(segment.text) and (ratio := ratio_of(segment)) < least(theme)
+            }
+            assert faint == set()
+
+
+def is_words(text: str) -> bool:
+    return any(character.isalnum() for character in text)
+
+
+def ratio_of(segment: Segment) -> float:
+    style = segment.style
+    if style is None or style.color is None or style.bgcolor is None:
+        return 21.0
+    word, ground = style.color.triplet, style.bgcolor.triplet
+    assert word is not None and ground is not None
+    return contrast(Color(*ground), Color(*word))
+
+
+@pytest.mark.parametrize("name", THEMES)
+async def test_no_theme_leaves_a_colour_where_none_is_wanted(
+    make: Make, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = make(theme=choose(name))
+    async with app.run_test(size=SIZE) as pilot:
+        await settle(pilot)
+        styles = [segment.style for segment in drawn(app) if segment.style]
+        codes = [style.render("x", color_system=ColorSystem.TRUECOLOR) for style in styles]
+        assert [code for code in codes if re.search(r"\[(?:[\d;]*;)?(?:[349]\d|10\d)[;m]", code)] == []
+        glyphs = [line.split()[2] for line in text(app).splitlines() if re.match(r"│ [1-7] ", line)]
+        assert len(glyphs) == 7 and set(glyphs) <= set(GLYPHS.values())
+
+
+@pytest.mark.parametrize("name", THEMES)
+def test_on_sixteen_colours_only_what_failed_is_red(name: str) -> None:
+    theme = THEMES[name]
+    for part in (*GROUNDS, *WORDS):
+        colour = str(getattr(theme, part) or "")
+        if colour.startswith("#"):
+            number = RichColor.parse(colour).downgrade(ColorSystem.STANDARD).number
+            assert (number in (1, 9)) == (part == "error"), (part, colour)
+        else:
+            assert ("red" in colour) == (part == "error"), (part, colour)
+
+
+@pytest.mark.parametrize("term", ["xterm", "linux"])
+async def test_a_terminal_with_few_colours_gets_its_own_and_shows_no_error_that_is_none(
+    empty: Workspace, make: Make, monkeypatch: pytest.MonkeyPatch, term: str
+) -> None:
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setenv("COLORTERM", "")
+    assert choose("auto") is ANSI
+    app = make(empty, theme=choose("auto"))
+    async with app.run_test(size=SIZE) as pilot:
+        for key in "01234567":
+            await press(pilot, key)
+            red = [s.text for s in drawn(app) if s.style and s.style.color and s.style.color.number in (1, 9)]
+            assert red == []
+
+
+async def test_the_next_theme_is_worn_at_once_with_its_own_green(make: Make) -> None:
+    app = make(theme=DARK)
+    async with app.run_test(size=SIZE) as pilot:
+        await settle(pilot)
+        for theme in (LIGHT, CONTRAST, ANSI, DARK):
+            app.wear(next_theme(app.theme))
+            await settle(pilot)
+            assert app.theme == theme.name
+            ticks = [s.style for s in drawn(app) if s.text.strip() == "✓" and s.style and s.style.color]
+            names = {style.color.name for style in ticks if style.color}
+            assert names == ({"green"} if theme is ANSI else {str(theme.success)})
+
+
+def test_where_no_colour_is_wanted_the_next_theme_is_the_plain_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert next_theme(DARK.name) is ANSI
+
+
+def test_a_misspelt_theme_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match="no theme `contrst`; did you mean `contrast`"):
+        choose("contrst")

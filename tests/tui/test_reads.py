@@ -33,7 +33,7 @@ def _look_at_every_tick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
 
 
 async def tick(app: CycleApp) -> None:
-    app._tick()
+    app.tick()
 
 
 async def test_a_screen_stands_at_once_however_long_its_read_takes(make: Make, stage: Stage) -> None:
@@ -72,7 +72,7 @@ async def test_only_the_screen_that_is_shown_reads(make: Make, stage: Stage) -> 
         await tick(app)
         await settle(pilot)
         assert stage.reads["panel"] == 0
-        assert stage.reads["tables of requirements"] == 1
+        assert stage.reads["page of requirements"] == 1
 
 
 async def test_nothing_is_read_while_nothing_was_written(make: Make, stage: Stage) -> None:
@@ -109,13 +109,13 @@ async def test_asking_again_during_a_read_reads_once_more_when_it_has_ended(make
         stage.mode = "held"
         await pilot.press("1")
         await pilot.pause()
-        await pilot.press("r")
-        await pilot.press("r")
+        await pilot.press("f5")
+        await pilot.press("f5")
         await pilot.pause()
-        assert stage.reads["tables of requirements"] == 1
+        assert stage.reads["page of requirements"] == 1
         stage.let_go()
         await settle(pilot)
-        assert stage.reads["tables of requirements"] == 2
+        assert stage.reads["page of requirements"] == 2
 
 
 async def test_home_keeps_the_last_board_says_its_age_and_comes_back(make: Make, stage: Stage) -> None:
@@ -123,7 +123,7 @@ async def test_home_keeps_the_last_board_says_its_age_and_comes_back(make: Make,
     async with app.run_test(size=SIZE) as pilot:
         await settle(pilot)
         stage.mode = "broken"
-        await press(pilot, "r")
+        await press(pilot, "f5")
         frame = text(app)
         assert "late:2 is champion" in frame and "last read" in frame and "s ago" in frame
         assert "kill 7798" in frame
@@ -141,10 +141,10 @@ async def test_rows_that_were_there_stay_when_a_read_fails(make: Make, stage: St
     async with app.run_test(size=SIZE) as pilot:
         await press(pilot, "1")
         stage.mode = "broken"
-        await press(pilot, "r")
+        await press(pilot, "f5")
         assert "punctual" in text(app) and "not current" in text(app)
         stage.mode = "open"
-        await press(pilot, "r")
+        await press(pilot, "f5")
         assert "not current" not in text(app) and "3 rows" in text(app)
 
 
@@ -156,7 +156,7 @@ async def test_an_error_leaves_the_status_line_with_the_next_success(make: Make,
         await press(pilot, "7")
         assert "✗ pid 7798" in text(app).splitlines()[-2]
         stage.mode = "open"
-        await press(pilot, "r")
+        await press(pilot, "f5")
         assert "✗ pid 7798" not in text(app)
 
 

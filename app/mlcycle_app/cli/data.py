@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from mlcycle_app.cli.options import command
+from mlcycle_app.cli.options import command, every, listing
 from mlcycle_app.cli.output import Answer, say
 from mlcycle_app.gateway import Gateway
 from mlcycle_app.tables import TABLES
@@ -17,8 +18,10 @@ __all__ = [
     "data_profile",
     "data_versions",
     "quality_check",
+    "quality_explain",
     "quality_history",
     "quality_quarantine",
+    "quality_suggest",
 ]
 
 RESULT = ("verdict", "name", "dimension", "severity", "considered", "bad_rows", "surplus", "observed")
@@ -36,15 +39,17 @@ def data_ingest(gateway: Gateway, path: Path | None, source: str | None) -> Answ
 
 
 @command
-def data_list(gateway: Gateway) -> Answer:
+@every
+def data_list(gateway: Gateway, every: bool) -> Answer:
     """List the batches that have arrived."""
-    return Answer(gateway.table("batches"), empty=TABLES["batches"].empty)
+    return listing(gateway, "batches", every=every)
 
 
 @command
-def data_versions(gateway: Gateway) -> Answer:
+@every
+def data_versions(gateway: Gateway, every: bool) -> Answer:
     """List the versions of the datasets."""
-    return Answer(gateway.table("versions"), empty=TABLES["versions"].empty)
+    return listing(gateway, "versions", every=every)
 
 
 @command
@@ -77,10 +82,13 @@ def quality_check(gateway: Gateway, dataset: str | None, strict: bool, again: bo
 
 @command
 @click.argument("check", required=False)
-def quality_history(gateway: Gateway, check: str | None) -> Answer:
-    """Show each check's results, newest first; one check's alone when named."""
-    rows = gateway.table("checks")
-    return Answer([row for row in rows if check in (None, row["check"])], empty=TABLES["checks"].empty)
+@every
+def quality_history(gateway: Gateway, check: str | None, every: bool) -> Answer:
+    """Show each check's results, newest first; one check's alone, and all of them, when named."""
+    if check is None:
+        return listing(gateway, "checks", every=every)
+    rows = [row for row in gateway.table("checks", most=None) if row["check"] == check]
+    return Answer(rows, TABLES["checks"].columns, empty=TABLES["checks"].empty)
 
 
 @command
@@ -92,3 +100,65 @@ def quality_quarantine(gateway: Gateway, dataset: str | None) -> Answer:
         ("dataset", "row_key", "reason", "row_number", "batch_id"),
         empty=TABLES["quarantine"].empty,
     )
+
+
+@command
+@click.argument("dataset", required=False)
+@click.option("--accept", multiple=True, metavar="NAME", help="Write this one into the dataset's check file.")
+@click.option("--accept-all", is_flag=True, help="Write them all.")
+def quality_suggest(
+    gateway: Gateway, dataset: str | None, accept: tuple[str, ...], accept_all: bool
+) -> Answer:
+    """Suggest checks from the newest data, with what was seen; written only where accepted."""
+    if accept or accept_all:
+        names = None if accept_all else list(accept)
+        found = gateway.do("quality.accept", names, dataset=dataset)
+        for file in dict.fromkeys(one.file for one in found):
+            say(
+                f"{sum(one.file == file for one in found)} checks written into {file}; they judge the next batch"
+            )
+    else:
+        found = gateway.do("quality.suggest", dataset)
+    rows = [
+        {
+            "name": one.name,
+            "check": one.written,
+            "evidence": one.evidence,
+            "dimension": one.dimension,
+            "file": one.file,
+        }
+        for one in found
+    ]
+    return Answer(rows, ("name", "check", "evidence"), empty="nothing to suggest that is not checked already")
+
+
+@command
+@click.argument("check")
+@click.option("--batch", help="Id of a batch, or its last characters; the newest one judged unless said.")
+def quality_explain(gateway: Gateway, check: str, batch: str | None) -> Answer:
+    """Say what a check asks, what it found, and show the rows that broke it."""
+    found = gateway.do("quality.explain", check, batch=batch)
+    return Answer(found, text=_explained(found))
+
+
+def _explained(found: Any) -> str:
+    facts = {
+        "check": f"{found.name} ({found.dimension}, {found.severity})",
+        "asks": found.asks,
+        "then": found.then,
+        "declared": found.declared or "not any more",
+    }
+    if found.result is not None:
+        one = found.result
+        facts["result"] = (
+            f"{one.verdict}, {one.bad_rows:,} of {one.considered:,} rows bad, {one.ts:%Y-%m-%d %H:%M} UTC"
+        )
+        facts["observed"] = one.observed or ""
+        facts["batch"] = f"{str(one.batch_id)[-8:]} from {found.file}"
+    facts["note"] = found.note
+    lines = [f"{name:<9} {said}" for name, said in facts.items() if said]
+    for row in found.rows:
+        values = ", ".join(f"{name}={'-' if value is None else value}" for name, value in row.values.items())
+        fate = ", set aside" if row.set_aside else ""
+        lines.append(f"row {row.row_number}{fate}: {values}")
+    return "\n".join(lines)

@@ -6,13 +6,14 @@ import json
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import click
 
 from mlcycle_app.cli.output import plain, say
+from mlcycle_app.cli.progress import shown
 
 __all__ = ["demo"]
 
@@ -38,7 +39,10 @@ def demo(context: click.Context, folder: Path, seed: int | None, headless: bool,
     from mlcycle_sample.story import play
 
     window = not headless and not as_json and sys.stdin.isatty() and sys.stdout.isatty()
+    # In the UI's jobs the steps' own progress is told; on a terminal the bar below each step stands for it.
+    telling = nullcontext() if sys.stderr.isatty() else shown()
     with (
+        telling,
         _teller(quiet=as_json) as teller,
         play(folder, seed=seed, tell=teller, keep_serving=window) as outcome,
     ):

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from mlcycle_app.cli.options import command
-from mlcycle_app.cli.output import Answer
+from mlcycle_app.cli.options import command, every, listing
+from mlcycle_app.cli.output import Answer, emit, say
 from mlcycle_app.gateway import Gateway, UsageError
 from mlcycle_app.tables import TABLES
 
 __all__ = [
     "deploy_list",
+    "deploy_logs",
     "deploy_start",
+    "deploy_stats",
     "deploy_stop",
     "deploy_swap",
     "images_build",
@@ -40,9 +43,10 @@ on_rows = click.option(
 
 
 @command
-def models_list(gateway: Gateway) -> Answer:
+@every
+def models_list(gateway: Gateway, every: bool) -> Answer:
     """List the model versions and their aliases."""
-    return Answer(gateway.table("models"), empty=TABLES["models"].empty)
+    return listing(gateway, "models", every=every)
 
 
 @command
@@ -90,23 +94,27 @@ def models_rollback(gateway: Gateway, model: str | None) -> Answer:
 
 
 @command
-def models_audit(gateway: Gateway) -> Answer:
+@every
+def models_audit(gateway: Gateway, every: bool) -> Answer:
     """Show every decision with its reasons."""
-    return Answer(gateway.table("decisions"), empty=TABLES["decisions"].empty)
+    return listing(gateway, "decisions", every=every)
 
 
 @command
 @click.argument("model", required=False)
 def images_build(gateway: Gateway, model: str | None) -> Answer:
     """Build an image of the champion's server, or say plainly why not (exit code 3)."""
-    result = gateway.do("deploy.build_image", model)
-    return Answer(result, code=0 if result.built else 3)
+    result = gateway.do("deploy.build_image", model, on_line=say)
+    if not result.built:
+        say(f"mlcycle: {result.why_not}\n  try: {result.hint}")
+    return Answer(result, quiet=not result.built, code=0 if result.built else 3)
 
 
 @command
-def images_list(gateway: Gateway) -> Answer:
+@every
+def images_list(gateway: Gateway, every: bool) -> Answer:
     """List the images built."""
-    return Answer(gateway.table("images"), empty=TABLES["images"].empty)
+    return listing(gateway, "images", every=every)
 
 
 @command
@@ -149,6 +157,47 @@ def deploy_list(gateway: Gateway) -> Answer:
     """List the deployments."""
     columns = ("state", "deployment", "model", "version", "kind", "url", "since", "why")
     return Answer(gateway.do("deploy.list_deployments"), columns, empty=TABLES["deployments"].empty)
+
+
+@command
+@click.argument("deployment", required=False)
+@click.option("--lines", type=click.IntRange(0), default=200, show_default=True, help="How many of the last.")
+@click.option("--follow", is_flag=True, help="Go on with each line as it comes, until Ctrl-C; no JSON.")
+def deploy_logs(gateway: Gateway, deployment: str | None, lines: int, follow: bool) -> Answer:
+    """Show what a deployment's server said, which is little unless something went wrong."""
+    if follow:
+        for line in gateway.do("deploy.follow", deployment, lines):
+            emit(Answer({}, text=line), as_json=False)
+            sys.stdout.flush()  # somebody waits for it behind a pipe
+        return Answer({}, quiet=True)
+    log = gateway.do("deploy.logs", deployment, lines)
+    if not log.lines:
+        say(f"{log.deployment} has said nothing in {log.path}")
+    return Answer(log, text="\n".join(log.lines), quiet=not log.lines)
+
+
+@command
+@click.argument("deployment", required=False)
+@click.option("--minutes", type=click.IntRange(1), default=15, show_default=True, help="How far back.")
+def deploy_stats(gateway: Gateway, deployment: str | None, minutes: int) -> Answer:
+    """Show what a deployment served lately: requests, errors, latency, CPU and memory."""
+    if deployment is not None:
+        gateway.do("deploy.find", deployment)
+    traffic = gateway.do("monitor.panel", minutes=minutes, deployment=deployment).traffic
+    facts = {
+        "deployment": deployment or "all",
+        "minutes": minutes,
+        "served": traffic.predictions,
+        "errors": traffic.errors,
+        "p50_ms": traffic.p50,
+        "p95_ms": traffic.p95,
+        "p99_ms": traffic.p99,
+        "approximate": traffic.approximate,
+        "cpu_percent_of_a_core": traffic.cpu_pct,
+        "memory_mb": traffic.rss_mb,
+        "last_at": traffic.last_at,
+    }
+    return Answer(facts)
 
 
 @command

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import click
 
-from mlcycle_app.cli.options import command
+from mlcycle_app.cli.options import command, every, listing
 from mlcycle_app.cli.output import Answer
 from mlcycle_app.gateway import Gateway
-from mlcycle_app.tables import TABLES
 
-__all__ = ["design_add", "design_check", "design_list"]
+__all__ = ["design_add", "design_check", "design_edit", "design_list"]
 
 
 @command
-def design_list(gateway: Gateway) -> Answer:
+@every
+def design_list(gateway: Gateway, every: bool) -> Answer:
     """List the requirements in force."""
-    return Answer(gateway.table("requirements"), empty=TABLES["requirements"].empty)
+    return listing(gateway, "requirements", every=every)
 
 
 @command
@@ -64,6 +64,35 @@ def design_add(
         statement=statement,
     )
     return Answer(added)
+
+
+@command
+@click.argument("requirement_id")
+@click.option("--value", type=float, help="The limit.")
+@click.option("--comparison", type=click.Choice([">=", "<=", ">", "<"]), help="Which side of it is good.")
+@click.option("--phases", help="Where it binds, separated by commas: data, gate, monitor, retrain.")
+@click.option("--owner", help="Who answers for it.")
+@click.option("--metric", help="A metric's name, such as auc or latency_p95.")
+@click.option(
+    "--param",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="What the metric needs, such as by=region; others stay.",
+)
+@click.option("--role", help="business, subject expert, data scientist, compliance or operations.")
+@click.option("--budget", type=float, help="What may be spent on it.")
+@click.option("--statement", help="The requirement in words.")
+def design_edit(
+    gateway: Gateway,
+    requirement_id: str,
+    phases: str | None,
+    param: tuple[str, ...],
+    **said: str | float | None,
+) -> Answer:
+    """Change a requirement in design.yaml; comments and order stay, and it becomes a new version."""
+    bound = None if phases is None else [phase.strip() for phase in phases.split(",") if phase.strip()]
+    params = dict(_pair(text) for text in param) or None
+    return Answer(gateway.do("design.edit", requirement_id, phases=bound, params=params, **said))
 
 
 @command

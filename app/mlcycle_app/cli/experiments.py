@@ -7,12 +7,11 @@ import sys
 
 import click
 
-from mlcycle_app.cli.options import command, consent, trusting
+from mlcycle_app.cli.options import command, consent, every, listing, trusting
 from mlcycle_app.cli.output import Answer, say
 from mlcycle_app.gateway import Gateway
-from mlcycle_app.tables import TABLES
 
-__all__ = ["run", "runs_best", "runs_compare", "runs_list", "runs_show", "sweep", "train"]
+__all__ = ["run", "runs_best", "runs_compare", "runs_list", "runs_show", "runs_stop", "sweep", "train"]
 
 INTERRUPTED = 130
 SHORT = 8
@@ -49,9 +48,10 @@ def run(gateway: Gateway, command_line: tuple[str, ...], trust: bool) -> Answer:
 
 
 @command
-def runs_list(gateway: Gateway) -> Answer:
+@every
+def runs_list(gateway: Gateway, every: bool) -> Answer:
     """List the runs, newest first."""
-    return Answer(gateway.table("runs"), empty=TABLES["runs"].empty)
+    return listing(gateway, "runs", every=every)
 
 
 @command
@@ -63,6 +63,18 @@ def runs_show(gateway: Gateway, run_id: str) -> Answer:
         return Answer(found)
     kept = [{**vars(one), "sha256": one.sha256[:SHORT]} for one in found.artifacts]
     return Answer({**vars(found), "artifacts": kept})
+
+
+@command
+@click.argument("run")
+def runs_stop(gateway: Gateway, run: str) -> Answer:
+    """Ask a running run's process on this machine to stop, as Ctrl-C would; exit code 1 when it goes on."""
+    told = gateway.do("experiments.stop", run)
+    text = f"run {told.name} is {told.status}"
+    if told.status == "running":
+        pids = " ".join(str(pid) for pid in told.pids)
+        say(f"asked, but it goes on; to end it without a word: kill {pids}")
+    return Answer(told, text=text, code=1 if told.status == "running" else 0)
 
 
 @command

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from mlcycle_app.cli.options import command
-from mlcycle_app.cli.output import Answer
+from mlcycle_app.cli.output import Answer, say
 from mlcycle_app.gateway import Gateway
 
-__all__ = ["features_build", "features_get", "features_lint", "features_list"]
+__all__ = ["features_build", "features_explain", "features_get", "features_lint", "features_list"]
 
 
 @command
@@ -50,6 +52,40 @@ def features_build(gateway: Gateway, as_of: str | None, name: str, look_ahead: s
 def features_get(gateway: Gateway, key: str, as_of: str | None) -> Answer:
     """Show one entity's features at a moment."""
     return Answer(gateway.do("features.get", key, as_of=gateway.moment(as_of)))
+
+
+@command
+@click.argument("key")
+@click.option("--as-of", metavar="TIME", help="The moment asked about; now unless said.")
+@click.option(
+    "--most", type=click.IntRange(1), default=20, show_default=True, help="Rows to show of each feature."
+)
+def features_explain(gateway: Gateway, key: str, as_of: str | None, most: int) -> Answer:
+    """Show one entity's features at a moment, each with the source rows that gave it and those it cannot see yet."""
+    found = gateway.do("features.explain", key, as_of=gateway.moment(as_of), most=most)
+    if click.get_current_context().obj["json"]:
+        return Answer(found)
+    say(f"{found.entity} as of {found.as_of or found.asked}")
+    return Answer([_in_a_line(one) for one in found.features])
+
+
+def _in_a_line(one: Any) -> dict[str, Any]:
+    hidden = [f"{left.rows} {left.why}" for left in one.left_out if left.rows]
+    return {
+        "feature": one.feature,
+        "value": one.value,
+        "rows": one.rows,
+        "given_by": _place(one.given_by[0]) + (f" and {one.given - 1} more" if one.given > 1 else "")
+        if one.given_by
+        else one.note or "no row",
+        "hidden": ", ".join(hidden),
+        "how": one.how,
+    }
+
+
+def _place(row: Any) -> str:
+    named = f"{row.dataset} {row.key}" if row.key else row.dataset
+    return f"{named} ({row.event_time:%Y-%m-%d %H:%M})" if row.event_time else named
 
 
 @command

@@ -1,20 +1,23 @@
-"""What every command shares: `-w`, `--now`, `--json`, and the way from a function's answer to stdout."""
+"""What every command shares: `-w`, `--now`, `--json`, `--csv`, and the way from a function's answer to stdout."""
 
 from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
 
-from mlcycle_app.cli.output import Answer, emit
+from mlcycle_app.cli.output import Answer, emit, say
+from mlcycle_app.cli.progress import shown, wipe
 from mlcycle_app.gateway import Gateway
 
-__all__ = ["command", "consent", "free_command", "trusting"]
+__all__ = ["command", "consent", "every", "free_command", "listing", "trusting"]
 
 Function = Callable[..., Answer]
+FIRST = 500
+"""Rows that a list command answers with unless it is asked for all."""
 
 
 trusting = click.option(
@@ -25,11 +28,35 @@ trusting = click.option(
 """The flag of every command that may run what a workspace brought."""
 
 
+every = click.option("--all", "every", is_flag=True, help="List them all, not the first 500 alone.")
+"""The flag of every command that lists a table."""
+
+
+def listing(gateway: Gateway, name: str, *, every: bool) -> Answer:
+    """Answer with one of `tables.TABLES`, or with its first rows and a word about the others."""
+    from mlcycle_app.tables import TABLES
+
+    table = TABLES[name]
+    if every:
+        rows: Sequence[Mapping[str, Any]] = gateway.table(name, most=None)
+    else:
+        page = gateway.page(name, count=FIRST)
+        rows = page.rows
+        if page.total > len(rows):
+            say(f"the first {len(rows):,} of {page.total:,}; --all lists them all")
+    return Answer(rows, table.columns, empty=table.empty)
+
+
 def consent() -> Callable[[str], bool] | None:
     """Return how to ask the person at the terminal for a yes; None if there is no terminal, or nobody at it."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return None
-    return lambda question: click.confirm(question, default=False, err=True)
+
+    def asked(question: str) -> bool:
+        wipe()
+        return click.confirm(question, default=False, err=True)
+
+    return asked
 
 
 def command(function: Function) -> click.Command:
@@ -50,11 +77,15 @@ def _command(function: Function, *, opens: bool) -> click.Command:
         folder = given.pop("workspace_") or above.get("workspace")
         above["workspace"] = folder
         now = given.pop("now_") or above.get("now")
-        above["json"] = as_json = given.pop("json_")
+        as_json, as_csv = given.pop("json_"), given.pop("csv_")
+        above["json"] = as_json or as_csv
+        if as_json and as_csv:
+            raise click.UsageError("--json or --csv, not both")
         Gateway.set_now(now)
         first = Gateway.open(folder) if opens else folder
-        answer = function(first, **given)
-        emit(answer, as_json=as_json)
+        with shown():
+            answer = function(first, **given)
+        emit(answer, as_json=as_json, as_csv=as_csv)
         context.exit(answer.code)
 
     call.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
@@ -64,5 +95,6 @@ def _command(function: Function, *, opens: bool) -> click.Command:
         click.Option(["-w", "--workspace", "workspace_"], metavar="DIR", help="The workspace."),
         click.Option(["--now", "now_"], metavar="TIME", help="Act as if it were this time (UTC)."),
         click.Option(["--json", "json_"], is_flag=True, help="Answer as JSON."),
+        click.Option(["--csv", "csv_"], is_flag=True, help="Answer as CSV: values are exact, formulas too."),
     ]
     return made

@@ -1,25 +1,26 @@
-"""The only writer of stdout: JSON for programs, aligned columns for people. Words go to stderr by `say`."""
+"""The only writer of stdout: JSON or CSV for programs, aligned columns for people. Words go to stderr by `say`."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, is_dataclass
-from datetime import date, datetime
-from enum import Enum
-from pathlib import Path
+from dataclasses import dataclass
+from io import StringIO, TextIOWrapper
 from typing import Any
 from unicodedata import category
 
-__all__ = ["Answer", "emit", "plain", "say"]
+from mlcycle_app.cli.progress import wipe
+from mlcycle_app.exporting import plain, write_csv
+
+__all__ = ["Answer", "emit", "object_text", "plain", "say", "table_text"]
 
 _SIGN = "\N{REPLACEMENT CHARACTER}"
 CELL = 60
 """Characters after which a table cell is cut; `--json` cuts nothing."""
 LINE = 400
 """Characters after which a value beside its name is cut."""
-NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+NOT_FINITE = ("NaN", "Infinity", "-Infinity")
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Answer:
     data: Any
     """A list of objects for tables, one object otherwise."""
     columns: tuple[str, ...] = ()
-    """Columns of the table for people; all of them unless said."""
+    """Columns of the table for people, all of them unless said; and of a CSV without rows."""
     text: str = ""
     """Said on stdout instead of a table."""
     quiet: bool = False
@@ -39,53 +40,45 @@ class Answer:
     code: int = 0
 
 
-def plain(value: Any) -> Any:
-    """Return a value as JSON has it: dataclasses as objects, times as ISO 8601, paths as text.
-
-    JSON has no NaN and no infinities: they become the words "NaN", "Infinity" and "-Infinity", as in the journal.
-    """
-    if is_dataclass(value) and not isinstance(value, type):
-        return plain(asdict(value))
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item) for item in value]
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-        return NOT_FINITE[str(value)]
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
-    if isinstance(value, Path):
-        return str(value)
-    return value.item() if hasattr(value, "item") else str(value)
-
-
-def emit(answer: Answer, *, as_json: bool) -> None:
+def emit(answer: Answer, *, as_json: bool, as_csv: bool = False) -> None:
     """Write an answer to stdout."""
     data = plain(answer.data)
     if as_json:
         print(json.dumps(data, ensure_ascii=False))
+    elif as_csv:
+        _emit_csv(data, answer.columns)
+    elif answer.quiet:
         return
-    if answer.quiet:
-        return
-    if answer.text:
+    elif answer.text:
         print(_shown(answer.text))
-    elif isinstance(data, list):
-        if not data:
-            say(answer.empty)
-        else:
-            print(_shown(_table(data, answer.columns or tuple(data[0]))))
+    elif not isinstance(data, list):
+        print(_shown(object_text(data)))
+    elif data:
+        print(_shown(table_text(data, answer.columns or tuple(data[0]))))
     else:
-        width = max((len(key) for key in data), default=0)
-        for key, value in data.items():
-            print(_shown(f"{key.replace('_', ' '):<{width}}  {_beside(value)}".rstrip()))
+        say(answer.empty)
+
+
+def _emit_csv(data: Any, columns: Sequence[str]) -> None:
+    """Write a table; of one object, a table of one row."""
+    rows = data if isinstance(data, list) else [data]
+    rows = [row if isinstance(row, dict) else {"value": row} for row in rows]
+    names = tuple(dict.fromkeys(name for row in rows for name in row)) or tuple(columns)
+    out = StringIO(newline="")
+    if names:
+        write_csv(out, names, rows)
+    # A terminal obeys what it is sent, and ends lines itself; a file or a program gets every value as it is.
+    if sys.stdout.isatty():
+        print(_shown(out.getvalue().replace("\r\n", "\n")), end="")
+        return
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(newline="")
+    sys.stdout.write(out.getvalue())
 
 
 def say(text: str) -> None:
     """Say something to the person, on stderr."""
+    wipe()
     print(_shown(text), file=sys.stderr)
 
 
@@ -98,9 +91,19 @@ def _commands(sign: str) -> bool:
     return sign not in "\n\t" and category(sign) in ("Cc", "Cf")
 
 
-def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
+def table_text(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, most: int | None = CELL) -> str:
+    """Return plain rows in aligned columns, under their names.
+
+    Parameters
+    ----------
+    rows, columns
+        At least one row, and which of its values are shown.
+    most
+        Characters after which a cell is cut; None cuts nothing.
+    """
     cells = [[_cell(row.get(column)) for column in columns] for row in rows]
-    cells = [[cell if len(cell) <= CELL else cell[: CELL - 1] + "…" for cell in row] for row in cells]
+    if most is not None:
+        cells = [[cell if len(cell) <= most else cell[: most - 1] + "…" for cell in row] for row in cells]
     widths = [max(len(column), *(len(row[i]) for row in cells)) for i, column in enumerate(columns)]
     right = [all(_is_number(row.get(column)) for row in rows) for column in columns]
     lines = [_line([column.replace("_", " ") for column in columns], widths, right)]
@@ -108,11 +111,19 @@ def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
+def object_text(data: Mapping[str, Any]) -> str:
+    """Return one plain object, a line a value, the name before it."""
+    width = max((len(key) for key in data), default=0)
+    return "\n".join(
+        f"{key.replace('_', ' '):<{width}}  {_beside(value)}".rstrip() for key, value in data.items()
+    )
+
+
 def _beside(value: Any) -> str:
     """Return what stands beside a name: one line, or a table or a list of its own below it."""
     gap = "\n" + " " * 4
     if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
-        return gap + _table(value, tuple(value[0])).replace("\n", gap)
+        return gap + table_text(value, tuple(value[0])).replace("\n", gap)
     if isinstance(value, dict) and any(isinstance(item, dict | list) for item in value.values()):
         names = max(len(str(key)) for key in value)
         return gap + gap.join(
@@ -135,7 +146,7 @@ def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) ->
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | None) or value in NOT_FINITE.values()
+    return isinstance(value, int | float | None) or value in NOT_FINITE
 
 
 def _cell(value: Any) -> str:

@@ -6,7 +6,7 @@ import click
 
 from mlcycle_app.cli.options import command
 from mlcycle_app.cli.output import Answer, say
-from mlcycle_app.gateway import Gateway
+from mlcycle_app.gateway import Gateway, UsageError
 
 __all__ = [
     "retrain_approve",
@@ -60,9 +60,16 @@ def retrain_judge(gateway: Gateway) -> Answer:
 
 
 @command
+@click.argument("model", required=False)
 @click.option("--reason", required=True, help="Why.")
-def retrain_approve(gateway: Gateway, reason: str) -> Answer:
-    """Promote the challenger by hand, with a reason that is kept."""
+def retrain_approve(gateway: Gateway, model: str | None, reason: str) -> Answer:
+    """Promote the challenger by hand, with a reason that is kept; MODEL:VERSION makes sure that it is this one."""
+    if model is not None:
+        rows = gateway.rows("SELECT model || ':' || version AS name FROM aliases WHERE alias = 'challenger'")
+        names = [row["name"] for row in rows]
+        if model not in names:
+            known = f"; it is {' and '.join(names)}" if names else ""
+            raise UsageError(f"{model} is not the challenger{known}", hint="mlcycle retrain status")
     return Answer(gateway.do("retrain.decide", "approve", reason=reason))
 
 

@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 
-__all__ = ["age", "moment"]
+__all__ = ["age", "local", "moment", "set_zone", "zone_name"]
 
 UNITS = ((86400 * 365, "y"), (86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+_zone: list[tzinfo] = []
+
+
+def set_zone(name: str) -> None:
+    """Show moments in this IANA zone from now on; the store's are UTC, and ages are the same everywhere."""
+    _zone.clear()
+    if name != "UTC":
+        import zoneinfo
+
+        _zone.append(zoneinfo.ZoneInfo(name))
+
+
+def local(at: datetime) -> datetime:
+    """Return a moment of the store, naive UTC, as clocks of the zone show it, naive too."""
+    return at.replace(tzinfo=UTC).astimezone(_zone[0]).replace(tzinfo=None) if _zone else at
+
+
+def zone_name(at: datetime) -> str:
+    """Return what the zone is called at a moment: UTC, CET, CEST."""
+    return (at.replace(tzinfo=UTC).astimezone(_zone[0]).tzname() if _zone else None) or "UTC"
 
 
 def age(at: datetime | None, now: datetime, wall: datetime | None = None) -> str:
@@ -27,15 +48,15 @@ def age(at: datetime | None, now: datetime, wall: datetime | None = None) -> str
     if seconds < -1 and wall is not None:
         seconds = (wall - at).total_seconds()
     if seconds < 1:
-        return "now" if seconds > -86400 else at.strftime("%Y-%m-%d")
+        return "now" if seconds > -86400 else local(at).strftime("%Y-%m-%d")
     size, unit = next((size, unit) for size, unit in UNITS if seconds >= size)
     return f"{int(seconds // size)} {unit}"
 
 
 def moment(at: datetime) -> str:
-    """Return a time to the minute, or the day alone at midnight."""
+    """Return a time to the minute, or the day alone at midnight UTC: that is what windows and snapshots begin at."""
     return (
         at.strftime("%Y-%m-%d")
         if (at.hour, at.minute, at.second) == (0, 0, 0)
-        else at.strftime("%Y-%m-%d %H:%M")
+        else local(at).strftime("%Y-%m-%d %H:%M")
     )

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import signal
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
-from textual.filter import LineFilter, NoColor
 from textual.widgets import ContentSwitcher
 
 from mlcycle_app.commands import PHASES
 from mlcycle_app.gateway import MlcycleError
 from mlcycle_app.tui import crash
-from mlcycle_app.tui.dialogs.help import HelpScreen
-from mlcycle_app.tui.dialogs.row import RowScreen
-from mlcycle_app.tui.glyphs import Ascii, ascii_only
+from mlcycle_app.tui.editor import edit
+from mlcycle_app.tui.frame import Look
+from mlcycle_app.tui.job import Job
+from mlcycle_app.tui.jobs import Jobs
 from mlcycle_app.tui.keeper import Keeper
 from mlcycle_app.tui.keys import KEYS
 from mlcycle_app.tui.messages import BoardFailed, BoardRead, Failed, Loaded, OpenRow, OpenScreen
+from mlcycle_app.tui.performing import Performs
+from mlcycle_app.tui.quitting import Quits
 from mlcycle_app.tui.reading import elsewhere
-from mlcycle_app.tui.theme import DARK_ANSI, LIGHT_ANSI, choose
+from mlcycle_app.tui.selection import Selection
+from mlcycle_app.tui.switching import Switches
+from mlcycle_app.tui.theme import next_theme
 from mlcycle_app.tui.views.base import PhaseView
 from mlcycle_app.tui.views.home import HomeView
 from mlcycle_app.tui.widgets.hints import Hints
@@ -36,30 +36,27 @@ from mlcycle_app.tui.widgets.strip import Strip
 from mlcycle_app.tui.widgets.teach import Teach
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from textual.theme import Theme
-
     from mlcycle_app.gateway import Board, Gateway
+    from mlcycle_app.things import Thing
+    from mlcycle_app.tui.dialogs.palette import Choice
 
 __all__ = ["CycleApp", "Look"]
 
-TICK_S = 1.0
 HOME = 0
+DECLARED = (
+    "mlcycle.yaml",
+    "design.yaml",
+    "data.yaml",
+    "features.yaml",
+    "training.yaml",
+    "deploy.yaml",
+    "monitor.yaml",
+    "monitor.yaml",
+)
+"""The file that says what a screen is about, by the screen's number."""
 
 
-@dataclass(frozen=True)
-class Look:
-    """How the UI looks; from the user's settings."""
-
-    theme: Theme
-    teach: bool = False
-    """Whether the teaching panel is open at the start."""
-    ascii: bool = False
-    """Whether to draw without box and block characters."""
-
-
-class CycleApp(App[None]):
+class CycleApp(Switches, Performs, Quits):
     """mlcycle in a terminal.
 
     Parameters
@@ -72,31 +69,18 @@ class CycleApp(App[None]):
         Number of the screen to begin with.
     """
 
-    TITLE = "mlcycle"
-    ENABLE_COMMAND_PALETTE = False
-    CSS_PATH: ClassVar[list[str]] = ["styles/frame.tcss", "styles/widgets.tcss"]  # type: ignore[assignment]
-    # Textual writes `ClassVar[...] | None`, which makes them instance variables to a type checker.
-    HORIZONTAL_BREAKPOINTS: ClassVar = [(0, "-tiny"), (76, "-narrow"), (100, "-wide"), (132, "-xwide")]  # type: ignore[misc]
-    VERTICAL_BREAKPOINTS: ClassVar = [(0, "-short"), (20, "-plain"), (36, "-tall")]  # type: ignore[misc]
     BINDINGS: ClassVar[list[BindingType]] = [key.binding() for key in KEYS if not key.rows]
 
     def __init__(
         self, gateway: Gateway, *, look: Look | None = None, board: Board | None = None, first: int = HOME
     ) -> None:
-        super().__init__()
+        super().__init__(look)
         self.gateway = gateway
-        self.crash: Exception | None = None
-        """What ended the program, if it was a defect."""
-        self._look = look or Look(choose())
-        self._redrawn: list[LineFilter] = [Ascii()] if self._look.ascii or ascii_only() else []
+        self.jobs = Jobs(gateway.workspace.root)
+        self.jobs.hear(self.on_job)
         self._keeper = Keeper(board)
         self._current = -1
         self._first = first
-        self._started_by = os.getppid()
-        self.set_reactive(App.ansi_theme_dark, DARK_ANSI)
-        self.set_reactive(App.ansi_theme_light, LIGHT_ANSI)
-        self.register_theme(self._look.theme)
-        self.theme = self._look.theme.name
 
     def compose(self) -> ComposeResult:
         """Strip, view, status line, footer."""
@@ -107,22 +91,14 @@ class CycleApp(App[None]):
         yield StatusLine()
         yield Hints()
 
-    def get_line_filters(self) -> Sequence[LineFilter]:
-        """Without colours nothing is left of them, grey neither; in ASCII every line is redrawn."""
-        colours = [NoColor()] if self.no_color else super().get_line_filters()
-        return [*colours, *self._redrawn]
-
     async def on_mount(self) -> None:
-        """Open the first view, and restore the terminal when told to end."""
-        if not self.is_headless:
-            for name in ("SIGTERM", "SIGHUP"):
-                if hasattr(signal, name):
-                    self._on_signal(getattr(signal, name))
-        self.set_interval(TICK_S, self._tick)
+        """Open the first view."""
+        self.query_one(StatusLine).follow(self.jobs)
+        self.query_one(Strip).follow(self.jobs)
         await self.action_go(self._first)
         if self._keeper.board is None:
             self._read_board()
-        if self._look.teach:
+        if self.look.teach:
             await self.action_teach()
 
     async def action_go(self, number: int) -> None:
@@ -139,6 +115,8 @@ class CycleApp(App[None]):
         self._current = number
         self.query_one(Strip).current = number
         self.query_one(Teach).phase = number
+        own = [(key, label, action) for key, label, _, action in self._view.own_keys]
+        self.query_one(Hints).show(number, own)
         self.query_one(StatusLine).quiet()
         self._show_board()
         self.call_after_refresh(self._arrive, self._view)
@@ -148,12 +126,12 @@ class CycleApp(App[None]):
         await self.action_go((self._current + by) % len(PHASES))
 
     async def action_back(self) -> None:
-        """Leave the zoom, the lesson, or the phase; never the program."""
+        """Leave the zoom, the lesson, the detail, or the phase; never the program."""
         if self.query(".-zoomed"):
             self.action_zoom()
         elif self.query_one(Teach).display:
             await self.action_teach()
-        else:
+        elif not self._view.close_detail():
             await self.action_go(HOME)
 
     def action_move(self, how: str) -> None:
@@ -213,13 +191,50 @@ class CycleApp(App[None]):
         if not self.screen.has_class("-xwide"):
             teach.focus()
 
+    def action_palette(self) -> None:
+        """Find a command or a thing by a few letters."""
+        from mlcycle_app.tui.dialogs.palette import PaletteScreen
+
+        self.push_screen(PaletteScreen(self.gateway, self._current), self._chosen)
+
+    def action_edit(self) -> None:
+        """Open the declaration of this screen in the user's editor; what it says then is checked."""
+        path = self.gateway.workspace.root / DECLARED[self._current]
+        why = edit(self, path)
+        if why:
+            self._say(why)
+        else:
+            self.perform("design check")
+
+    def action_theme(self) -> None:
+        """Take the next theme, for this time; settings keep one for good."""
+        theme = next_theme(self.theme)
+        self.wear(theme)
+        self._say(f"{theme.name}; to keep it, set ui.theme in the settings: mlcycle config show")
+
     def action_help(self) -> None:
         """Show keys and commands."""
-        self.push_screen(HelpScreen(self._current))
+        from mlcycle_app.tui.dialogs.help import HelpScreen
+
+        self.push_screen(HelpScreen(self._current, [(key, says) for key, _, says, _ in self._view.own_keys]))
 
     def action_help_quit(self) -> None:
         """Ctrl+c copies selected text; who means the other thing is told."""
         self.query_one(StatusLine).say("q quits")
+
+    def _chosen(self, choice: Choice | None) -> None:
+        if choice is None:
+            return
+        if choice.command:
+            self.perform(choice.command, then=lambda _: self.action_jobs())
+        elif choice.action:
+            self.call_next(self.run_action, choice.action)
+        elif choice.thing is not None:
+            self.call_next(self._go_to, choice.thing)
+
+    async def _go_to(self, thing: Thing) -> None:
+        await self.action_go(thing.screen)
+        self._view.find(thing.table, thing.name)
 
     def on_board_read(self) -> None:
         """Redraw the strip and Home."""
@@ -241,6 +256,8 @@ class CycleApp(App[None]):
 
     def on_open_row(self, message: OpenRow) -> None:
         """Show a row in full."""
+        from mlcycle_app.tui.dialogs.row import RowScreen
+
         self.push_screen(RowScreen(message.title, message.row))
 
     def on_twin_changed(self) -> None:
@@ -257,6 +274,22 @@ class CycleApp(App[None]):
         """Say what went wrong, and what to type, if it is what the user looks at."""
         if message.view == self._current:
             self.query_one(StatusLine).complain("view", message.error)
+
+    def typed_command(self, words: str) -> str:
+        """Return words after `mlcycle` as they can be typed where the program was started."""
+        return self.gateway.typed(words)
+
+    def selection(self) -> Selection:
+        """Return the row under the cursor of the view that is shown, and the marked ones."""
+        return self._view.selected if self._current >= 0 else Selection()
+
+    def on_job(self, job: Job) -> None:
+        """Tell of a job; when one has ended, everything may be another."""
+        if self._is_gone() or self._current < 0:
+            return
+        if not job.is_running:
+            self._view.refresh_data()
+            self._read_board()
 
     def _is_gone(self) -> bool:
         """Whether the program is ending: what a worker still found has no place to be shown at."""
@@ -280,9 +313,9 @@ class CycleApp(App[None]):
         view.look()
         self.on_twin_changed()
 
-    def _tick(self) -> None:
-        if os.getppid() != self._started_by:
-            self.exit(return_code=128 + 1)
+    def tick(self) -> None:
+        """Look whether anything was written."""
+        super().tick()
         if len(self.screen_stack) > 1 or self._current < 0:
             return
         self._view.look()
@@ -322,13 +355,3 @@ class CycleApp(App[None]):
         finally:
             keeper.reading = False
         self.post_message(news)
-
-    def _fatal_error(self) -> None:
-        # Textual would print the traceback with all locals over the terminal; `start` keeps it in a file instead.
-        error = self._exception
-        self.crash = error if isinstance(error, Exception) else RuntimeError("unknown")
-        self._close_messages_no_wait()
-
-    def _on_signal(self, number: int) -> None:
-        # Textual leaves the alternate screen and mouse reporting on when these arrive.
-        asyncio.get_running_loop().add_signal_handler(number, lambda: self.exit(return_code=128 + number))

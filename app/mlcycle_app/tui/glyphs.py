@@ -24,12 +24,22 @@ KINDS = {
 }  # fmt: skip
 """Every state word of the store and the kind it is of."""
 
+DOTS = " .-=+*%#@"
+"""What stands for a cell of braille, by how many of its eight dots are set; a quarter of a block counts as two."""
+QUARTERS = {
+    **dict.fromkeys("▖▗▘▝", 2), **dict.fromkeys("▚▞", 4), **dict.fromkeys("▙▛▜▟", 6),
+}  # fmt: skip
+
 PLAIN = {
+    **{0x2800 + mask: DOTS[mask.bit_count()] for mask in range(256)},
+    **{ord(character): DOTS[dots] for character, dots in QUARTERS.items()},
+} | {
     ord(character): plain
     for characters, plain in (
-        ("╭╮╰╯┌┐└┘┏┓┗┛├┤┬┴┼┿", "+"), ("─▔╸", "-"), ("━", "="), ("│┃╎▏▎▕", "|"), ("▁▂", "_"), ("▃▄", "-"), ("▅▆▇", "="),
-        ("█▉▊▋▌▍▐", "#"), ("✓", "+"), ("✗×", "x"), ("●•", "*"), ("○−", "-"), ("…", "~"), ("·", "."), ("▶", ">"),
-        ("◀", "<"),
+        ("╭╮╰╯┌┐└┘┏┓┗┛├┤┬┴┼┿", "+"), ("─▔╸╌┄", "-"), ("━═", "="), ("│┃╎╏┆▏▎▕", "|"), ("▁▂", "_"), ("▃▄", "-"),
+        ("▅▆▇▀", "="), ("█▉▊▋▌▍▐", "#"),
+        ("✓", "+"), ("✗×", "x"), ("●•◆", "*"), ("○−", "-"), ("…", "~"), ("·", "."), ("▶→", ">"),
+        ("◀←", "<"), ("▲↑", "^"), ("▼↓", "v"), ("░", "."), ("▒", ":"), ("▓", "%"),
     )
     for character in characters
 }  # fmt: skip

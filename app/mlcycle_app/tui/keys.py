@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 
-from mlcycle_app.commands import PHASES
+from mlcycle_app.commands import PHASES, of_screen
 
-__all__ = ["FOOTER", "KEYS", "Key"]
+__all__ = ["FOOTER", "KEYS", "Key", "give", "of_view", "shown"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Key:
     """Its word in the footer; empty keeps it out."""
     rows: bool = False
     """Whether it is a list's key, which the list binds itself."""
+    rank: int = 5
+    """In the footer: what does not fit is left out by falling rank."""
 
     def binding(self) -> Binding:
         """Return what Textual binds."""
@@ -36,7 +39,7 @@ class Key:
 
 
 KEYS = (
-    Key("0", "go(0)", "go.home", "0-7", "Home and the seven phases", "views"),
+    Key("0", "go(0)", "go.home", "0-7", "Home and the seven phases", "views", rank=6),
     *(
         Key(str(number), f"go({number})", f"go.{name.lower()}", "", f"Open {name}")
         for number, name in enumerate(PHASES)
@@ -44,20 +47,87 @@ KEYS = (
     ),
     Key("left_square_bracket", "step(-1)", "go.previous", "[ ]", "previous, next phase"),
     Key("right_square_bracket", "step(1)", "go.next", "", "next phase"),
-    Key("enter", "press('enter')", "open", "enter", "open what the cursor is on", "open", rows=True),
+    Key("enter", "press('enter')", "open", "enter", "open what the cursor is on", "open", rows=True, rank=4),
     Key("escape", "back", "go.back", "esc", "one level back; never quits"),
+    Key(
+        "slash", "press('slash')", "filter", "/", "filter the list; esc shows all again", "filter", rows=True
+    ),
+    Key("s", "press('s')", "sort", "s S", "sort the list by a column; the other way round", rows=True),
+    Key(
+        "space", "press('space')", "mark", "space", "mark the row, for commands that take several", rows=True
+    ),
     Key("tab", "app.focus_next", "pane.next", "tab", "next pane; shift+tab goes back"),
     Key("j", "move('down')", "move.down", "j k", "down, up; the arrows and page keys too"),
     Key("k", "move('up')", "move.up", "", "up"),
     Key("g", "move('home')", "move.top", "g G", "first, last line"),
     Key("G", "move('end')", "move.bottom", "", "last line"),
-    Key("z", "zoom", "zoom", "z", "give the pane the whole screen, and back", "zoom"),
-    Key("r", "reread", "refresh", "r", "read again"),
-    Key("y", "copy", "copy", "y", "copy the command shown above the footer"),
-    Key("t", "teach", "teach", "t", "why this phase exists", "why"),
-    Key("question_mark,f1", "help", "help", "?", "this page", "help"),
-    Key("q,ctrl+q", "quit", "quit", "q", "quit", "quit"),
+    Key("z", "zoom", "zoom", "z", "give the pane the whole screen, and back", "zoom", rank=9),
+    Key("f5,ctrl+r", "reread", "refresh", "F5", "read again"),
+    Key(
+        "y",
+        "copy",
+        "copy",
+        "y",
+        "copy: the value, the row, the command, the SQL, or the table",
+        "copy",
+        rank=7,
+    ),
+    Key("E", "edit", "edit", "E", "edit this screen's declaration in $EDITOR, then check it"),
+    Key("f2", "theme", "theme", "F2", "the next theme: dark, light, high contrast, 16 colours"),
+    Key("t", "teach", "teach", "t", "why this phase exists", "why", rank=8),
+    Key(
+        "colon,ctrl+p",
+        "palette",
+        "palette",
+        ":",
+        "find a command, or a run, model, check ... by name",
+        "find",
+        rank=6,
+    ),
+    Key("exclamation_mark", "jobs", "jobs", "!", "jobs: progress, log, cancel"),
+    Key("w", "places", "places", "w", "switch to another workspace"),
+    Key("question_mark,f1", "help", "help", "?", "this page", "help", rank=2),
+    Key("q,ctrl+q", "quit", "quit", "q", "quit", "quit", rank=0),
 )
+
+
+def of_view(number: int) -> list[BindingType]:
+    """Return what a view binds: the keys of its screen's commands."""
+    return [
+        Binding(
+            command.key,
+            f"app.command('{command.words}')",
+            command.label or command.summary,
+            show=False,
+            id=command.id,
+            tooltip=command.summary,
+        )
+        for command in of_screen(number)
+        if command.key
+    ]
+
 
 FOOTER = tuple(key for key in KEYS if key.label)
 """At most six, so that they fit 60 columns."""
+
+
+_given: dict[str, str] = {}
+
+
+def shown(name: str, keys: str) -> str:
+    """Return how a key is written in footer and help: as the user's settings give it, else as said here.
+
+    Parameters
+    ----------
+    name
+        Its id in settings.
+    keys
+        The key it has by itself.
+    """
+    return _given.get(name, keys)
+
+
+def give(written: Mapping[str, str]) -> None:
+    """Have `shown` write these ids so, and no others; see `keymap.use`."""
+    _given.clear()
+    _given.update(written)

@@ -9,8 +9,19 @@ from textual.message import Message
 
 if TYPE_CHECKING:
     from mlcycle_app.gateway import MlcycleError
+    from mlcycle_app.tui.card import Card
 
-__all__ = ["BoardFailed", "BoardRead", "Failed", "Loaded", "OpenRow", "OpenScreen", "TwinChanged"]
+__all__ = [
+    "BoardFailed",
+    "BoardRead",
+    "CardFailed",
+    "CardRead",
+    "Failed",
+    "Loaded",
+    "OpenRow",
+    "OpenScreen",
+    "TwinChanged",
+]
 
 
 class Loaded(Message):
@@ -29,6 +40,24 @@ class Failed(Message):
     def __init__(self, view: int, generation: int, error: MlcycleError) -> None:
         super().__init__()
         self.view = view
+        self.generation = generation
+        self.error = error
+
+
+class CardRead(Message):
+    """All about the row under the cursor has been read; None if there is no row."""
+
+    def __init__(self, generation: int, card: Card | None) -> None:
+        super().__init__()
+        self.generation = generation
+        self.card = card
+
+
+class CardFailed(Message):
+    """The row under the cursor could not be read in full."""
+
+    def __init__(self, generation: int, error: MlcycleError) -> None:
+        super().__init__()
         self.generation = generation
         self.error = error
 

@@ -1,10 +1,11 @@
-"""The colours: a dark, a light and a plain theme, and which fits this terminal. No other file names a colour's value.
+"""The colours: dark, light, high contrast, plain, and which fits this terminal. No other file names a colour's value.
 
 Widgets say `green`, `yellow`, `red`, `cyan` and `dim`; what these look like is decided here, or by the terminal itself.
 """
 
 from __future__ import annotations
 
+import difflib
 import os
 from dataclasses import replace
 
@@ -13,7 +14,19 @@ from textual.theme import BUILTIN_THEMES, Theme
 
 from mlcycle_app.gateway import UsageError
 
-__all__ = ["ANSI", "DARK", "DARK_ANSI", "LIGHT", "LIGHT_ANSI", "THEMES", "choose"]
+__all__ = [
+    "ANSI",
+    "CONTRAST",
+    "CONTRAST_ANSI",
+    "DARK",
+    "DARK_ANSI",
+    "LIGHT",
+    "LIGHT_ANSI",
+    "THEMES",
+    "choose",
+    "named",
+    "next_theme",
+]
 
 DARK = Theme(
     name="mlcycle-dark",
@@ -26,25 +39,60 @@ DARK = Theme(
     panel="#1e2630",
     success="#8fbf7f",
     warning="#e5c07b",
-    error="#e8757e",
+    error="#f08a92",
     dark=True,
-    variables={"border-blurred": "#3d4a58", "scrollbar": "#3d4a58", "scrollbar-background": "#171d25"},
+    variables={
+        "border-blurred": "#3d4a58",
+        "scrollbar": "#3d4a58",
+        "scrollbar-background": "#171d25",
+        "text-muted": "#b8c1cc",
+        "block-cursor-blurred-background": "#21333c",
+    },
 )
 LIGHT = Theme(
     name="mlcycle-light",
     primary="#1a6666",
     secondary="#2b6f6f",
-    accent="#8a5a00",
-    foreground="#1f2933",
+    accent="#7a5000",
+    foreground="#111820",
     background="#fbfaf7",
     surface="#f2f0ea",
     panel="#e6e3da",
     success="#2f6f2f",
-    warning="#8a5a00",
+    warning="#7a5000",
     error="#b3261e",
     dark=False,
-    variables={"border-blurred": "#b9b4a6", "scrollbar": "#b9b4a6", "scrollbar-background": "#f2f0ea"},
+    variables={
+        "border-blurred": "#b9b4a6",
+        "scrollbar": "#b9b4a6",
+        "scrollbar-background": "#f2f0ea",
+        "text-muted": "#28313a",
+        "block-cursor-blurred-background": "#d5e6e3",
+    },
 )
+CONTRAST = Theme(
+    name="mlcycle-contrast",
+    primary="#5ce1e6",
+    secondary="#9be7ff",
+    accent="#ffd75f",
+    foreground="#ffffff",
+    background="#000000",
+    surface="#000000",
+    panel="#1c1c1c",
+    success="#87ff87",
+    warning="#ffd75f",
+    error="#ffb0b0",
+    dark=True,
+    variables={
+        "border-blurred": "#a8a8a8",
+        "scrollbar": "#a8a8a8",
+        "scrollbar-background": "#000000",
+        "text-muted": "#eeeeee",
+        "text-disabled": "#bcbcbc",
+        "block-cursor-blurred-background": "#123238",
+    },
+)
+"""For eyes and rooms that need it: words have 7:1 at least."""
 ANSI = replace(
     BUILTIN_THEMES["ansi-dark"],
     name="mlcycle-ansi",
@@ -58,8 +106,8 @@ ANSI = replace(
         "scrollbar-corner-color": "ansi_default",
     },
 )
-THEMES = {"dark": DARK, "light": LIGHT, "ansi": ANSI}
-"""By the name that settings use."""
+THEMES = {"dark": DARK, "light": LIGHT, "contrast": CONTRAST, "ansi": ANSI}
+"""By the name that settings use, in the order in which they follow each other."""
 
 
 def _rgb(colour: str) -> tuple[int, int, int]:
@@ -76,6 +124,28 @@ def _named(theme: Theme, black: str, blue: str, magenta: str, white: str) -> Ter
 
 DARK_ANSI = _named(DARK, "#11161c", "#81a1c1", "#b48ead", "#d8dee9")
 LIGHT_ANSI = _named(LIGHT, "#1f2933", "#2a5d9f", "#7b3f8c", "#fbfaf7")
+CONTRAST_ANSI = _named(CONTRAST, "#000000", "#9ecbff", "#ffb3ff", "#ffffff")
+_NAMED = {DARK.name: DARK_ANSI, LIGHT.name: LIGHT_ANSI, CONTRAST.name: CONTRAST_ANSI}
+
+
+def named(theme: Theme) -> TerminalTheme:
+    """Return what `green`, `red` and the other names look like in a theme, where the terminal does not decide that."""
+    return _NAMED.get(theme.name) or (DARK_ANSI if theme.dark else LIGHT_ANSI)
+
+
+def next_theme(name: str) -> Theme:
+    """Return the theme after one: dark, light, contrast, ansi, and round again.
+
+    Parameters
+    ----------
+    name
+        Of the theme that is worn, as Textual knows it. Where colour is unwanted (`NO_COLOR`) the plain one stays.
+    """
+    if os.environ.get("NO_COLOR"):
+        return ANSI
+    own = list(THEMES.values())
+    place = next((place for place, theme in enumerate(own) if theme.name == name), -1)
+    return own[(place + 1) % len(own)]
 
 
 def choose(wanted: str = "auto") -> Theme:
@@ -94,7 +164,11 @@ def choose(wanted: str = "auto") -> Theme:
     """
     known = {**BUILTIN_THEMES, **THEMES}
     if wanted != "auto" and wanted not in known:
-        raise UsageError(f"there is no theme `{wanted}`", hint="set ui.theme to auto, dark, light or ansi")
+        names = ["auto", *THEMES]
+        near = difflib.get_close_matches(wanted, [*names, *known], n=1)
+        meant = f"; did you mean `{near[0]}`?" if near else ""
+        listed = f"{', '.join(names[:-1])} or {names[-1]}"
+        raise UsageError(f"there is no theme `{wanted}`{meant}", hint=f"set ui.theme to {listed}")
     if os.environ.get("NO_COLOR"):
         return ANSI
     if wanted != "auto":

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from mlcycle import clock, declare
+from mlcycle import clock, declare, progress
 from mlcycle.data import deliveries, readers, records
 from mlcycle.data.casting import PROBLEM, cast_rows
 from mlcycle.data.deliveries import Place
@@ -117,6 +117,7 @@ def ingest(
         ):
             loaded = []
             for number, (file, place) in enumerate(zip(new.values(), readable, strict=True)):
+                progress.tell("read files", number, len(new))
                 declared = sources[file.source]
                 delivery = Delivery(
                     place, file.shown, file.source, declared, f"found_{number}", workspace.tmp
@@ -125,6 +126,7 @@ def ingest(
                     loaded.append(
                         _load(engine, file, delivery, declared.time_zone or declarations.product.time_zone)
                     )
+            progress.tell("read files", len(new), len(new))
             made = _write(workspace, engine, loaded, as_of)
         made = _record(store, made)
     known |= {(batch.source, batch.sha256): batch for batch in made}

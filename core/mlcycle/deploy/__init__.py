@@ -3,6 +3,7 @@
 from mlcycle.deploy.gate import gate, latency, promote
 from mlcycle.deploy.image import build_image
 from mlcycle.deploy.listing import find, list_deployments
+from mlcycle.deploy.logs import ServerLog, follow, logs
 from mlcycle.deploy.model import Deployment, ImageResult, Latency, Prediction, PredictReport
 from mlcycle.deploy.predict import predict, smoke
 from mlcycle.deploy.score import ScoredRow, ScoreReport, score
@@ -20,11 +21,14 @@ __all__ = [
     "Prediction",
     "ScoreReport",
     "ScoredRow",
+    "ServerLog",
     "build_image",
     "find",
+    "follow",
     "gate",
     "latency",
     "list_deployments",
+    "logs",
     "predict",
     "promote",
     "score",

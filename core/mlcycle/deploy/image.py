@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
-from mlcycle import clock
+from mlcycle import clock, progress
 from mlcycle.declare import load
 from mlcycle.deploy import records
 from mlcycle.deploy.context import build_context, dockerfile
@@ -23,19 +24,29 @@ if TYPE_CHECKING:
 
     from mlcycle.models import ModelVersion
 
-__all__ = ["build_image"]
+__all__ = ["build_image", "follow"]
 
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 LOG_LINES = 4
+STEP = re.compile(r"^step (\d+)/(\d+)", re.IGNORECASE)
+MADE = re.compile(r"(?:^Successfully built |sha256:)([0-9a-f]{12,64})$")
 
 
-def build_image(workspace: Workspace, model: str | None = None, version: int | None = None) -> ImageResult:
+def build_image(
+    workspace: Workspace,
+    model: str | None = None,
+    version: int | None = None,
+    *,
+    on_line: Callable[[str], None] | None = None,
+) -> ImageResult:
     """Build the image of a model version, with no network, from wheels and a base image that are here.
 
     Parameters
     ----------
     model, version
         The declared model and its champion unless said.
+    on_line
+        Called with each line of the engine's log as it comes.
 
     Returns
     -------
@@ -53,7 +64,7 @@ def build_image(workspace: Workspace, model: str | None = None, version: int | N
     try:
         client = connect()
         try:
-            image = _build(client, workspace, found, tag)
+            image = _build(client, workspace, found, tag, on_line or _nobody)
         finally:
             client.close()
     except EngineError as error:
@@ -63,8 +74,14 @@ def build_image(workspace: Workspace, model: str | None = None, version: int | N
     return ImageResult(built=True, tag=tag, digest=digest, bytes=size)
 
 
-def _build(client: DockerClient, workspace: Workspace, found: ModelVersion, tag: str) -> Image:
-    from docker.errors import APIError, BuildError, DockerException
+def _build(
+    client: DockerClient,
+    workspace: Workspace,
+    found: ModelVersion,
+    tag: str,
+    on_line: Callable[[str], None],
+) -> Image:
+    from docker.errors import APIError, DockerException
     from requests.exceptions import RequestException
 
     flavour = found.format
@@ -73,7 +90,7 @@ def _build(client: DockerClient, workspace: Workspace, found: ModelVersion, tag:
     text = dockerfile(base, requirements(flavour), _labels(found), _repository(found.model))
     context = build_context(text, wheels, workspace.artifact(found.sha256))
     try:
-        image, _ = client.images.build(
+        parts = client.api.build(
             fileobj=io.BytesIO(context),
             custom_context=True,
             tag=tag,
@@ -83,21 +100,40 @@ def _build(client: DockerClient, workspace: Workspace, found: ModelVersion, tag:
             pull=False,
             # Proves that the wheelhouse is complete.
             network_mode="none",
+            decode=True,
         )
-    except BuildError as error:
-        said = [
-            line
-            for part in error.build_log
-            for line in str(part.get("stream", "")).splitlines()
-            if line.strip()
-        ]
-        tail = COLOURS.sub("", " / ".join([*said[-LOG_LINES:], str(error.msg)]))
-        raise EngineError(f"the build on {base} failed: {tail}", hint="mlcycle images build") from error
+        return client.images.get(follow(parts, base, on_line) or tag)
     except (APIError, DockerException, RequestException) as error:
         raise EngineError(
             f"the container engine broke the build off: {error}", hint="mlcycle images build"
         ) from error
-    return image
+
+
+def follow(parts: Iterable[Mapping[str, Any]], base: str, on_line: Callable[[str], None]) -> str | None:
+    """Pass an engine's log on as it comes; return the image's id, if the log names it."""
+    said: list[str] = []
+    made, total = None, 0
+    for part in parts:
+        for line in COLOURS.sub("", str(part.get("stream") or "")).splitlines():
+            if not line.strip():
+                continue
+            said = [*said[1 - LOG_LINES :], line]
+            on_line(line)
+            if step := STEP.match(line.strip()):
+                total = int(step[2])
+                progress.tell("build image", int(step[1]) - 1, total)
+            if named := MADE.search(line.strip()):
+                made = named[1]
+        if "error" in part:
+            tail = COLOURS.sub("", " / ".join([*said, str(part["error"])]))
+            raise EngineError(f"the build on {base} failed: {tail}", hint="mlcycle images build")
+    if total:
+        progress.tell("build image", total, total)
+    return made
+
+
+def _nobody(_: str) -> None:
+    """Take a line that nobody follows."""
 
 
 def _labels(found: ModelVersion) -> dict[str, str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mlcycle import clock
 from mlcycle.deploy import processes, records
+from mlcycle.deploy.logs import log_file
 from mlcycle.deploy.model import Deployment
 from mlcycle.deploy.processes import Place
 from mlcycle.workspace import Workspace
@@ -48,7 +49,7 @@ def launch(
         sha256=version.sha256,
         deployment=name,
         journal=workspace.journal,
-        log=workspace.home / "logs" / f"{name}.log",
+        log=log_file(workspace, name),
         host=host,
         port=port,
     )

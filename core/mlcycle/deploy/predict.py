@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from mlcycle import progress
 from mlcycle.declare import load
 from mlcycle.deploy import processes
 from mlcycle.deploy.client import Connection
@@ -73,12 +74,14 @@ def predict(
     predictions: list[Prediction] = []
     milliseconds: list[float] = []
     unlogged = 0
+    total = len(rows) if isinstance(rows, Sized) else None
     with Connection(now.url) as connection:
         for chunk in _chunks(rows, batch):
             answer, took_ms = _ask(connection, chunk, len(predictions))
             predictions += answer.predictions
             milliseconds.append(took_ms)
             unlogged += 0 if answer.logged else len(chunk)
+            progress.tell("score rows", len(predictions), total)
     return PredictReport(
         now.deployment,
         now.model,

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from mlcycle.engines.local import Session, SqlError, literal, quote
 from mlcycle.errors import DataError, UsageError
 
-__all__ = ["FORMATS", "format_of", "read_file"]
+__all__ = ["FORMATS", "format_of", "header", "json_layout", "read_file", "sqlite_tables", "unreadable"]
 
 FORMATS = {
     ".csv": "csv",
@@ -78,24 +78,25 @@ def read_file(
         if kind in ("csv", "tsv"):
             _delimited(session, path, "," if kind == "csv" else "\t")
         elif kind in ("json", "jsonl"):
-            _json(session, path, "array" if _is_array(path) else "newline_delimited")
+            _json(session, path, json_layout(path))
         elif kind == "sqlite":
             table = _sqlite(session, path, target)
         else:
             _typed(session, path, kind)
     except SqlError as error:
-        raise _unreadable(path, kind, error) from error
+        raise unreadable(path, kind, error) from error
     described = session.rows("DESCRIBE raw")
     return {column["column_name"]: column["column_type"] for column in described}, table
 
 
-def _unreadable(path: Path, kind: str, why: object) -> DataError:
+def unreadable(path: Path, kind: str, why: object) -> DataError:
+    """Return the error for a file that is not what its ending says."""
     lines = str(why).strip().splitlines() or ["unknown reason"]
     return DataError(f"{path} cannot be read as {kind}: {lines[0]}", hint="check the file and its ending")
 
 
 def _delimited(session: Session, path: Path, delimiter: str) -> None:
-    names = _header(path, delimiter)
+    names = header(path, delimiter)
     _refuse_names(path, names)
     spec = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
     session.execute(
@@ -105,7 +106,14 @@ def _delimited(session: Session, path: Path, delimiter: str) -> None:
     )
 
 
-def _header(path: Path, delimiter: str) -> list[str]:
+def header(path: Path, delimiter: str) -> list[str]:
+    """Return the names in the first line of a delimited file.
+
+    Raises
+    ------
+    DataError
+        If the line is no header, or the file is separated by something else.
+    """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             names = next(iter(csv.reader(file, delimiter=delimiter, strict=True)), [])
@@ -142,9 +150,10 @@ def _refuse_names(path: Path, names: Sequence[str]) -> None:
         seen[name.casefold()] = name
 
 
-def _is_array(path: Path) -> bool:
+def json_layout(path: Path) -> str:
+    """Return DuckDB's word for how a JSON file is laid out: one array, or an object a line."""
     with path.open(encoding="utf-8-sig", errors="replace") as file:
-        return file.read(4096).lstrip().startswith("[")
+        return "array" if file.read(4096).lstrip().startswith("[") else "newline_delimited"
 
 
 def _json(session: Session, path: Path, layout: str) -> None:
@@ -159,7 +168,7 @@ def _json(session: Session, path: Path, layout: str) -> None:
     )
     names = [row["key"] for row in found]
     if not names:
-        raise _unreadable(path, "json", "it holds no object")
+        raise unreadable(path, "json", "it holds no object")
     _refuse_names(path, names)
     pointers = [literal("/" + name.replace("~", "~0").replace("/", "~1")) for name in names]
     listed = ", ".join(
@@ -180,7 +189,7 @@ def _typed(session: Session, path: Path, kind: str) -> None:
         try:
             pl.read_ipc(path).write_parquet(copy)
         except (pl.exceptions.PolarsError, OSError) as error:
-            raise _unreadable(path, kind, error) from error
+            raise unreadable(path, kind, error) from error
         session.execute(f"CREATE TABLE raw AS FROM read_parquet({literal(str(copy))})")
 
 
@@ -196,18 +205,23 @@ def _sqlite(session: Session, path: Path, target: str | None) -> str:
             for rows in _chunks(cursor):
                 session.insert("raw", [dict(zip(names, map(_text, row), strict=True)) for row in rows])
     except sqlite3.Error as error:
-        raise _unreadable(path, "sqlite", error) from error
+        raise unreadable(path, "sqlite", error) from error
     return table
 
 
-def _sqlite_table(connection: sqlite3.Connection, path: Path, target: str | None) -> str:
+def sqlite_tables(connection: sqlite3.Connection) -> dict[str, list[str]]:
+    """Return the tables and views of an SQLite file with their columns."""
     found = connection.execute(
         "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'"
     )
-    tables: dict[str, list[str]] = {
+    return {
         name: [row[1] for row in connection.execute(f"PRAGMA table_info({quote(name)})")]
         for (name,) in found.fetchall()
     }
+
+
+def _sqlite_table(connection: sqlite3.Connection, path: Path, target: str | None) -> str:
+    tables = sqlite_tables(connection)
     fitting = [name for name, columns in tables.items() if target is None or target in columns]
     if len(fitting) == 1:
         return fitting[0]

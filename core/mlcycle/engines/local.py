@@ -100,15 +100,23 @@ class Session:
         """Return the result column by column: numpy arrays, masked where a value is NULL."""
         return dict(self._run(sql, params).fetchnumpy())
 
-    def table(self, name: str, parts: Sequence[Path]) -> None:
-        """Make Parquet parts readable under a name; columns are matched by name."""
+    def table(self, name: str, parts: Sequence[Path], *, places: bool = False) -> None:
+        """Make Parquet parts readable under a name; columns are matched by name.
+
+        With `places` each row says where it lies: `__file`, the part's path, and `__line`, its number there from 1.
+        """
         for part in parts:
             if part.exists() and not part.is_file():  # a pipe would be waited for
                 raise DataError(f"{part} is no file", hint="mlcycle doctor")
         files = literal([str(part) for part in parts])
-        self.execute(
-            f"CREATE OR REPLACE VIEW {quote(name)} AS FROM read_parquet({files}, union_by_name = TRUE)"
-        )
+        rows = f"FROM read_parquet({files}, union_by_name = TRUE)"
+        if places:
+            more = "union_by_name = TRUE, filename = '__file', file_row_number = TRUE"
+            rows = (
+                "SELECT * EXCLUDE (file_row_number), file_row_number + 1 AS __line "
+                f"FROM read_parquet({files}, {more})"
+            )
+        self.execute(f"CREATE OR REPLACE VIEW {quote(name)} AS {rows}")
 
     def insert(self, table: str, rows: Sequence[Mapping[str, object]]) -> int:
         """Append rows to a table by column name, all in one go; returns their number."""

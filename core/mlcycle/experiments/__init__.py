@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mlcycle.experiments.comparison import (
         best,
         compare,
+        curves,
         list_runs,
         model_params,
         run_package,
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
     )
     from mlcycle.experiments.evaluation import Scores, evaluate
     from mlcycle.experiments.metrics import Measured, score
-    from mlcycle.experiments.model import Comparison, RunResult, RunRow, SweepResult, Trial
+    from mlcycle.experiments.model import Comparison, RunCurve, RunResult, RunRow, Stopped, SweepResult, Trial
     from mlcycle.experiments.rows import Rows, rows_of, training_rows
+    from mlcycle.experiments.stop import stop
     from mlcycle.experiments.sweeps import sweep
     from mlcycle.experiments.tracking import Run, start_run
     from mlcycle.experiments.training import train
@@ -32,13 +34,16 @@ __all__ = [
     "Paired",
     "Rows",
     "Run",
+    "RunCurve",
     "RunResult",
     "RunRow",
     "Scores",
+    "Stopped",
     "SweepResult",
     "Trial",
     "best",
     "compare",
+    "curves",
     "evaluate",
     "keep_bytes",
     "list_runs",
@@ -51,6 +56,7 @@ __all__ = [
     "score",
     "show",
     "start_run",
+    "stop",
     "sweep",
     "train",
     "training_rows",
@@ -61,11 +67,12 @@ PLACES = {
     "artifacts": ("keep_bytes", "read_artifact"),
     "bootstrap": ("Paired", "paired"),
     "capture": ("run_command",),
-    "comparison": ("best", "compare", "list_runs", "model_params", "run_package", "show", "winner"),
+    "comparison": ("best", "compare", "curves", "list_runs", "model_params", "run_package", "show", "winner"),
     "evaluation": ("Scores", "evaluate"),
     "metrics": ("Measured", "score"),
-    "model": ("Comparison", "RunResult", "RunRow", "SweepResult", "Trial"),
+    "model": ("Comparison", "RunCurve", "RunResult", "RunRow", "Stopped", "SweepResult", "Trial"),
     "rows": ("Rows", "rows_of", "training_rows"),
+    "stop": ("stop",),
     "sweeps": ("sweep",),
     "tracking": ("Run", "start_run"),
     "training": ("train",),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,13 +11,14 @@ from mlcycle.errors import NotFoundError, UsageError
 from mlcycle.experiments import records
 from mlcycle.experiments.artifacts import read_artifact, whole
 from mlcycle.experiments.metrics import lower_is_better, standard
-from mlcycle.experiments.model import Comparison, Difference, RunDetails, RunRow
+from mlcycle.experiments.model import Comparison, Difference, RunCurve, RunDetails, RunRow
 from mlcycle.experiments.training import OF_OURS, PACKAGE
 from mlcycle.workspace import Workspace
 
-__all__ = ["best", "compare", "list_runs", "model_params", "run_package", "show", "winner"]
+__all__ = ["best", "compare", "curves", "list_runs", "model_params", "run_package", "show", "winner"]
 
-MOST_RUNS = 100_000
+MOST_POINTS = 500
+"""Points of a curve that are shown, of each run."""
 
 
 def list_runs(workspace: Workspace, *, experiment: str | None = None, limit: int = 1000) -> list[RunRow]:
@@ -57,16 +57,13 @@ def best(workspace: Workspace, metric: str | None = None, *, experiment: str | N
         If no finished run has a value of that metric.
     """
     metric = metric or _chosen_metric(workspace)
-    known = records.runs(workspace, experiment=experiment, limit=MOST_RUNS)
-    finished = [run for run in reversed(known) if run.status == "finished"]
-    measured = [run for run in finished if math.isfinite(run.metrics.get(metric, math.nan))]
-    if not measured:
-        names = ", ".join(sorted({name for run in finished for name in run.metrics}))
+    found = records.best_run(workspace, metric, lower=lower_is_better(metric), experiment=experiment)
+    if found is None:
+        names = ", ".join(records.metric_names(workspace, experiment))
         raise NotFoundError(
             f"no finished run has the metric {metric!r}", hint=f"known: {names}" if names else "mlcycle train"
         )
-    sign = 1.0 if lower_is_better(metric) else -1.0
-    return min(measured, key=lambda run: sign * run.metrics[metric])
+    return records.runs(workspace, ids=[found])[0]
 
 
 def compare(workspace: Workspace, runs: Sequence[str]) -> Comparison:
@@ -87,6 +84,39 @@ def compare(workspace: Workspace, runs: Sequence[str]) -> Comparison:
     rows += _rows("metric", [run.metrics for run in found])
     rows += _rows("input", read)
     return Comparison(tuple(found), tuple(rows))
+
+
+def curves(workspace: Workspace, runs: Sequence[str], key: str, *, most: int = MOST_POINTS) -> list[RunCurve]:
+    """Return one metric of runs over its steps, in the order of the runs.
+
+    Parameters
+    ----------
+    runs
+        Ids, last digits of ids, or names.
+    key
+        The metric.
+    most
+        Points of each run. One that has more is thinned: of equal stretches of its steps the first, the least, the
+        greatest and the last point stay, so that no peak is lost.
+
+    Returns
+    -------
+    list of RunCurve
+        One a run; without points where it has none of that metric. Values that are not finite are left out.
+
+    Raises
+    ------
+    NotFoundError
+        If one of the runs is not there.
+    """
+    found = [records.run(workspace, run) for run in runs]
+    kept = records.points(workspace, [run.run_id for run in found], key, max(most, 4))
+    drawn = []
+    for run in found:
+        row = kept.get(run.run_id, {"points": 0, "steps": [], "values": []})
+        steps, values = tuple(row["steps"]), tuple(row["values"])
+        drawn.append(RunCurve(run.run_id, run.name, steps, values, row["points"], len(steps) < row["points"]))
+    return drawn
 
 
 def model_params(workspace: Workspace, run: str) -> tuple[str, dict[str, Any]]:
@@ -112,15 +142,12 @@ def winner(workspace: Workspace) -> RunRow:
     NotFoundError
         If no finished run kept one.
     """
-    finished = [run for run in records.runs(workspace, limit=MOST_RUNS) if run.status == "finished"]
-    for run in finished:
-        if "best_run" in run.tags:
-            return records.run(workspace, run.tags["best_run"])
-    metric = _chosen_metric(workspace)
-    sign = 1.0 if lower_is_better(metric) else -1.0
-    for run in sorted(finished, key=lambda run: sign * run.metrics.get(metric, -sign * math.inf)):
-        if metric in run.metrics and records.artifact(workspace, run.run_id, PACKAGE) is not None:
-            return run
+    chosen = records.newest_sweeps_best(workspace)
+    if chosen is None:
+        metric = _chosen_metric(workspace)
+        chosen = records.best_run(workspace, metric, lower=lower_is_better(metric), kept=PACKAGE, newest=True)
+    if chosen is not None and (found := records.runs(workspace, ids=[chosen])):
+        return found[0]
     raise NotFoundError("no finished run kept a model package", hint="mlcycle sweep, or mlcycle train")
 
 

@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
     Floats = NDArray[np.float64]
 
-__all__ = ["Measured", "lower_is_better", "score", "standard"]
+__all__ = ["Measured", "better", "lower_is_better", "score", "standard"]
+
+OF_LESS = re.compile(
+    r"(^|[^a-z])(loss|error|err|rmse|mse|mae|mape|perplexity|latency|seconds)([^a-z]|$)", re.IGNORECASE
+)
+"""Words in a metric's name that say that less is better."""
 
 TINY = 1e-15
 WITH_SHARE = re.compile(r"(recall_at|precision_at|value_at)_(\d{1,3})")
@@ -40,10 +45,20 @@ class Measured:
     """Why there is no value."""
 
 
-def lower_is_better(name: str) -> bool:
-    """Tell whether the smaller value of the metric is the better one."""
+def better(name: str) -> Literal["less", "more"] | None:
+    """Return which value of a metric is the better one; None where nobody can know, as of a name of the user's own.
+
+    Names of their own that say what they are, such as `val_loss`, are read so.
+    """
     kind = find(name)
-    return kind is not None and not kind.higher_is_better
+    if kind is not None:
+        return "more" if kind.higher_is_better else "less"
+    return "less" if OF_LESS.search(name) else None
+
+
+def lower_is_better(name: str) -> bool:
+    """Tell whether the smaller value of the metric is known to be the better one."""
+    return better(name) == "less"
 
 
 def standard(task: Task) -> tuple[str, ...]:

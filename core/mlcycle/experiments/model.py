@@ -11,9 +11,11 @@ __all__ = [
     "Comparison",
     "Conflict",
     "Difference",
+    "RunCurve",
     "RunDetails",
     "RunResult",
     "RunRow",
+    "Stopped",
     "SweepResult",
     "TrainingSet",
     "Trial",
@@ -73,6 +75,18 @@ class RunDetails(RunRow):
     """What it read, kind by kind."""
     artifacts: tuple[Artifact, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A run whose processes were asked to stop."""
+
+    run_id: str
+    name: str
+    status: str
+    """What it is now: `running` if a process does not listen."""
+    pids: tuple[int, ...]
+    """The processes that were asked."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +158,21 @@ class Comparison:
     runs: tuple[RunRow, ...]
     rows: tuple[Difference, ...]
     """Params, then metrics, then what the runs read."""
+
+
+@dataclass(frozen=True)
+class RunCurve:
+    """One metric of one run over its steps."""
+
+    run_id: str
+    name: str
+    steps: tuple[int, ...]
+    values: tuple[float, ...]
+    """Finite ones; of several at a step the last."""
+    points: int
+    """Finite points that the run logged; more than are given here if it was thinned."""
+    thinned: bool
+    """Only the first, least, greatest and last point of each of equal stretches of steps are given."""
 
 
 @dataclass(frozen=True)

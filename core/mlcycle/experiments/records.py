@@ -11,7 +11,19 @@ from mlcycle.experiments.exits import FACTS
 from mlcycle.experiments.model import Artifact, Conflict, RunDetails, RunRow, TrainingSet
 from mlcycle.workspace import Workspace
 
-__all__ = ["artifact", "details", "inputs", "run", "runs", "training_set"]
+__all__ = [
+    "artifact",
+    "best_run",
+    "details",
+    "inputs",
+    "metric_names",
+    "newest_sweeps_best",
+    "open_writers",
+    "points",
+    "run",
+    "runs",
+    "training_set",
+]
 
 RUNS = """
     SELECT run_id::VARCHAR AS run_id, name, experiment, status, parent_run_id::VARCHAR AS parent_run_id, started_at, ended_at
@@ -37,6 +49,41 @@ ARTIFACTS = (
 )
 CONFLICTS = """
     SELECT key, value, other, ts FROM param_conflicts WHERE run_id BETWEEN $id::UUID AND $id::UUID ORDER BY key, ts
+"""
+# The oldest of equal ones, or the newest; the metric's rows first, so that the joins stay small.
+BEST = """
+    SELECT m.run_id::VARCHAR AS run_id FROM latest_metrics AS m JOIN runs AS r USING (run_id)
+    WHERE m.key = $key AND isfinite(m.value) AND r.status = 'finished' AND ($experiment IS NULL OR r.experiment = $experiment)
+        AND {which}
+    ORDER BY m.value {direction}, r.started_at {age}, m.run_id {age} LIMIT 1
+"""
+KEPT = "m.run_id IN (SELECT run_id FROM artifacts WHERE path = $path)"
+METRIC_NAMES = """
+    SELECT DISTINCT key FROM latest_metrics JOIN runs USING (run_id)
+    WHERE status = 'finished' AND ($experiment IS NULL OR experiment = $experiment) ORDER BY key
+"""
+SWEEPS_BEST = """
+    SELECT TRY_CAST(t.value AS UUID)::VARCHAR AS run_id FROM tags AS t JOIN runs AS r USING (run_id)
+    WHERE t.key = 'best_run' AND r.status = 'finished' AND TRY_CAST(t.value AS UUID) IS NOT NULL ORDER BY r.started_at DESC, r.run_id DESC LIMIT 1
+"""
+# One row of a stretch of steps holds its first, least, greatest and last point; with as many stretches as steps, each.
+POINTS = f"""
+    WITH point AS (SELECT run_id, step, arg_max(value, (ts, value)) AS value FROM metrics
+            WHERE key = $key AND isfinite(value) AND {AMONG} GROUP BY run_id, step),
+        span AS (SELECT run_id, min(step) AS first, max(step) AS last, count(*) AS points FROM point GROUP BY run_id),
+        placed AS (SELECT run_id, points, {{'step': step, 'value': value}} AS p,
+            CASE WHEN points <= $most THEN step ELSE (step::HUGEINT - first) * ($most // 4) // (last::HUGEINT - first + 1) END AS stretch
+            FROM point JOIN span USING (run_id)),
+        kept AS (SELECT run_id, any_value(points) AS points, unnest(list_distinct([arg_min(p, p.step), arg_max(p, p.step),
+            arg_min(p, (p.value, p.step)), arg_max(p, (p.value, -p.step))])) AS p FROM placed GROUP BY run_id, stretch)
+    SELECT run_id::VARCHAR AS run_id, any_value(points) AS points, list(p.step ORDER BY p.step) AS steps,
+        list(p.value ORDER BY p.step) AS "values"
+    FROM kept GROUP BY run_id
+"""
+OPEN_WRITERS = """
+    SELECT w.writer FROM (SELECT writer, count(*) AS begun FROM live_run_writer WHERE run_id = $id::UUID GROUP BY writer) AS w
+    LEFT JOIN (SELECT writer, count(*) AS ended FROM live_run_end WHERE run_id = $id::UUID GROUP BY writer) AS e USING (writer)
+    WHERE w.begun > coalesce(e.ended, 0) ORDER BY w.writer
 """
 TRAINING_SET = """
     SELECT training_set_id::VARCHAR AS training_set_id, name, sha256, features, dataset_versions, look_ahead,
@@ -139,6 +186,70 @@ def details(workspace: Workspace, named: str) -> RunDetails:
     return RunDetails(
         **vars(found), **made, script=script, inputs=read, artifacts=artifacts, conflicts=conflicts
     )
+
+
+def best_run(
+    workspace: Workspace,
+    metric: str,
+    *,
+    lower: bool,
+    experiment: str | None = None,
+    kept: str | None = None,
+    newest: bool = False,
+) -> str | None:
+    """Return the id of the finished run with the best last value of a metric, None if none has one.
+
+    Parameters
+    ----------
+    lower
+        Whether less is better.
+    kept
+        Only runs that kept an artifact of this path.
+    newest
+        Of equal ones the newest instead of the oldest.
+    """
+    from mlcycle.store import Store
+
+    sql = BEST.format(
+        which=KEPT if kept else "TRUE",
+        direction="ASC" if lower else "DESC",
+        age="DESC" if newest else "ASC",
+    )
+    given = {"key": metric, "experiment": experiment} | ({"path": kept} if kept else {})
+    found = Store(workspace).read(sql, given)
+    return str(found[0]["run_id"]) if found else None
+
+
+def metric_names(workspace: Workspace, experiment: str | None = None) -> list[str]:
+    """Return the names of metrics that finished runs have."""
+    from mlcycle.store import Store
+
+    return [row["key"] for row in Store(workspace).read(METRIC_NAMES, {"experiment": experiment})]
+
+
+def newest_sweeps_best(workspace: Workspace) -> str | None:
+    """Return the run that the newest finished sweep chose, None if there was no sweep."""
+    from mlcycle.store import Store
+
+    found = Store(workspace).read(SWEEPS_BEST)
+    return str(found[0]["run_id"]) if found else None
+
+
+def points(workspace: Workspace, run_ids: Sequence[str], key: str, most: int) -> dict[str, dict[str, Any]]:
+    """Return a metric's finite points by run: `points` in all, and the `steps` and `values` that are kept."""
+    from mlcycle.store import Store
+
+    if not run_ids:
+        return {}
+    rows = Store(workspace).read(POINTS, {"key": key, "most": most, **_among(run_ids)})
+    return {row["run_id"]: row for row in rows}
+
+
+def open_writers(workspace: Workspace, run_id: str) -> list[str]:
+    """Return the marks of the processes that have begun or resumed a run and not ended it."""
+    from mlcycle.store import Store
+
+    return [row["writer"] for row in Store(workspace).read(OPEN_WRITERS, {"id": run_id})]
 
 
 def inputs(workspace: Workspace, run_id: str) -> dict[str, str]:

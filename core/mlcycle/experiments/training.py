@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mlcycle import clock
+from mlcycle import clock, progress
 from mlcycle.errors import NotFoundError, UsageError
 from mlcycle.experiments import metrics, records
 from mlcycle.experiments.fit import Fitted, Kind, Task, fit, missing_for
@@ -148,7 +148,12 @@ def train(
         raise UsageError("params fit one model only", hint=f"name it: {' or '.join(chosen)}")
     for model in chosen:
         job.declared(model)
-    return [train_one(job, model, params=params, name=name) for model in chosen]
+    results = []
+    for done, model in enumerate(chosen):
+        progress.tell("fit models", done, len(chosen))
+        results.append(train_one(job, model, params=params, name=name))
+    progress.tell("fit models", len(chosen), len(chosen))
+    return results
 
 
 def open_job(

@@ -11,11 +11,13 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlcycle import progress
 from mlcycle.errors import EngineError, UsageError
 from mlcycle.experiments.fit import Kind, Task, fit
 from mlcycle.experiments.metrics import score, standard
@@ -31,6 +33,7 @@ SIDE_BY_SIDE_ABOVE_S = 20.0
 """CPU seconds left after the first trial from which processes pay for their imports."""
 MOST_WORKERS = 2
 ARRAYS = ("matrix", "y", "weight", "judged_matrix", "judged_y")
+WORK = "fit trials"
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 Metrics = dict[str, float]
@@ -58,6 +61,7 @@ def run_trials(
     """
     wanted = tuple(dict.fromkeys((choose, *standard(task))))
     found: list[Metrics] = []
+    progress.tell(WORK, 0, len(grid))
     if workers is None:
         before = time.process_time()
         found = [_trial(ready, kind, task, params, wanted, seed) for params in grid[:1]]
@@ -66,9 +70,13 @@ def run_trials(
     rest = list(grid[len(found) :])
     workers = min(workers, len(rest))
     if workers < 1:
-        return found + [_trial(ready, kind, task, params, wanted, seed) for params in rest]
+        for params in rest:
+            progress.tell(WORK, len(found), len(grid))
+            found.append(_trial(ready, kind, task, params, wanted, seed))
+        progress.tell(WORK, len(grid), len(grid))
+        return found
     common = {"kind": kind, "task": task, "wanted": wanted, "seed": seed}
-    return found + _side_by_side(workspace, ready, common, rest, workers)
+    return found + _side_by_side(workspace, ready, common, rest, workers, len(found))
 
 
 def _trial(
@@ -86,36 +94,28 @@ def _side_by_side(
     common: Mapping[str, Any],
     grid: Sequence[Mapping[str, Any]],
     workers: int,
+    before: int,
 ) -> list[Metrics]:
     import numpy as np
 
     workspace.tmp.mkdir(parents=True, exist_ok=True)
     path = workspace.tmp / f"{new_id()}.npz"
-    started: list[subprocess.Popen[str]] = []
+    started: list[_Worker] = []
+    count = _Count(len(grid), before)
     try:
         arrays = {name: getattr(ready, name) for name in ARRAYS if getattr(ready, name) is not None}
         np.savez(path, **arrays)
         for first in range(workers):
             job = {**common, "arrays": str(path), "parent": os.getpid(), "grid": list(grid[first::workers])}
-            started.append(_start(job))
+            started.append(_Worker(_start(job), count))
         found: list[Metrics] = [{} for _ in grid]
-        for first, process in enumerate(started):
-            found[first::workers] = _collect(process)
+        for first, worker in enumerate(started):
+            found[first::workers] = worker.collect()
         return found
     finally:
-        for process in started:
-            _end(process)
+        for worker in started:
+            worker.end()
         path.unlink(missing_ok=True)
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    """Leave no process and no pipe behind when another trial failed or the user gave up."""
-    if process.poll() is None:
-        process.kill()
-        process.communicate()
-    for pipe in (process.stdout, process.stderr):
-        if pipe is not None:
-            pipe.close()
 
 
 def _start(job: Mapping[str, Any]) -> subprocess.Popen[str]:
@@ -135,13 +135,60 @@ def _start(job: Mapping[str, Any]) -> subprocess.Popen[str]:
     return process
 
 
-def _collect(process: subprocess.Popen[str]) -> list[Metrics]:
-    out, words = process.communicate()
-    if process.returncode == UsageError.exit_code:
-        raise UsageError(words.strip().splitlines()[-1] if words.strip() else "a trial cannot be fitted")
-    if process.returncode != 0:
-        raise EngineError(f"a trial's process ended with {process.returncode}: {words.strip()[-300:]}")
-    return [json.loads(line) for line in out.splitlines()]
+class _Count:
+    """Trials done, in whichever process."""
+
+    def __init__(self, rest: int, before: int) -> None:
+        self._done, self._total = before, rest + before
+        self._lock = threading.Lock()
+
+    def one_more(self) -> None:
+        with self._lock:
+            self._done += 1
+            progress.tell(WORK, self._done, self._total)
+
+
+class _Worker:
+    """One process, read while others work, so that none waits for a full pipe."""
+
+    def __init__(self, process: subprocess.Popen[str], count: _Count) -> None:
+        self._process, self._count = process, count
+        self._lines: list[str] = []
+        self._words = ""
+        self._threads = [threading.Thread(target=read, daemon=True) for read in (self._answers, self._said)]
+        for thread in self._threads:
+            thread.start()
+
+    def collect(self) -> list[Metrics]:
+        """Wait for the process and return its answers."""
+        for thread in self._threads:
+            thread.join()
+        code, words = self._process.wait(), self._words.strip()
+        if code == UsageError.exit_code:
+            raise UsageError(words.splitlines()[-1] if words else "a trial cannot be fitted")
+        if code != 0:
+            raise EngineError(f"a trial's process ended with {code}: {words[-300:]}")
+        return [json.loads(line) for line in self._lines]
+
+    def end(self) -> None:
+        """Leave no process and no pipe behind when another trial failed or the user gave up."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        for thread in self._threads:
+            thread.join()
+        for pipe in (self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+    def _answers(self) -> None:
+        for line in self._process.stdout or ():
+            self._lines.append(line)
+            self._count.one_more()
+
+    def _said(self) -> None:
+        if self._process.stderr is not None:
+            self._words = self._process.stderr.read()
 
 
 def _work() -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from mlcycle import clock, data
+from mlcycle import clock, data, progress
 from mlcycle.declare.model import Features, Split
 from mlcycle.engines.local import Session, fingerprint, literal, quote
 from mlcycle.errors import DeclarationError, UsageError
@@ -28,6 +28,8 @@ from mlcycle.workspace import Workspace
 __all__ = ["build", "definitions"]
 
 SET = "__set"
+WORK, STEPS = "build training set", 4
+"""Tables opened, views compiled, rows computed, file written."""
 TRAINING = Path("training.yaml")
 
 
@@ -64,15 +66,19 @@ def build(
     moment = as_of or clock.now()
     _check_duration(look_ahead)
     _refuse_unchecked(workspace, moment)
+    progress.tell(WORK, 0, STEPS)
     with opened(workspace, as_of=moment) as tables:
+        progress.tell(WORK, 1, STEPS)
         training = tables.declarations.require_training()
         where = f"{known_at(moment)} AND __as_of <= {literal(moment)}"
         compiled = tables.compile(as_of=moment, where=where, look_ahead=look_ahead)
+        progress.tell(WORK, 2, STEPS)
         with declared_errors():
             tables.session.execute(
                 f"CREATE TEMP TABLE {SET} AS {_with_split(compiled, training.split, tables)}"
             )
         counts = _counts(tables.session, training.split, moment)
+        progress.tell(WORK, 3, STEPS)
         part = tables.session.write_part(f"SELECT * FROM {SET} ORDER BY {compiled.number}")
         made = TrainingSet(
             training_set_id=new_id(),
@@ -91,6 +97,7 @@ def build(
             fingerprint=fingerprint(tables.session, f"(SELECT * EXCLUDE ({compiled.number}) FROM {SET})"),
             created_at=clock.now(),
         )
+    progress.tell(WORK, STEPS, STEPS)
     return _record(workspace, made, definitions(tables.features))
 
 

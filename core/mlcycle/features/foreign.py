@@ -17,7 +17,7 @@ from mlcycle.features.rows import fetch, read_rows
 from mlcycle.features.tables import Opened, opened
 from mlcycle.workspace import Workspace
 
-__all__ = ["from_file", "get"]
+__all__ = ["from_file", "get", "one_row"]
 
 
 def get(workspace: Workspace, key: str | Sequence[Any], as_of: datetime | None = None) -> dict[str, Any]:
@@ -39,18 +39,33 @@ def get(workspace: Workspace, key: str | Sequence[Any], as_of: datetime | None =
     """
     moment = as_of or clock.now()
     with opened(workspace) as tables:
-        asked = _asked(tables, key)
-        if not _known(tables, asked):
-            raise NotFoundError(
-                f"no table knows the entity {key}", hint=f"one is named by {', '.join(tables.keys)}"
-            )
-        rows = fetch(tables, tables.compile(as_of=moment, relation=_one_row(tables, asked, moment)))
-        if not rows:
-            table = tables.features.spine.table
-            raise NotFoundError(
-                f"{table} has no row of {key} up to {moment}", hint="say a later time with --as-of"
-            )
-        return next(rows.instances())
+        relation = one_row(tables, key, moment)
+        return next(fetch(tables, tables.compile(as_of=moment, relation=relation)).instances())
+
+
+def one_row(tables: Opened, key: str | Sequence[Any], moment: datetime, *, table: str | None = None) -> str:
+    """Return a relation of the one spine row that an entity has at a moment: quoted SQL.
+
+    It is the newest real one if features are made from it, else one made up. `table` stands for the spine's table:
+    the same rows with further columns.
+
+    Raises
+    ------
+    NotFoundError
+        As `get` says.
+    """
+    asked = _asked(tables, key)
+    if not _known(tables, asked):
+        raise NotFoundError(
+            f"no table knows the entity {key}", hint=f"one is named by {', '.join(tables.keys)}"
+        )
+    relation = _one_row(tables, asked, moment, table or tables.features.spine.table)
+    if not tables.session.one(f"SELECT count(*) AS n FROM {relation}")["n"]:
+        table = tables.features.spine.table
+        raise NotFoundError(
+            f"{table} has no row of {key} up to {moment}", hint="say a later time with --as-of"
+        )
+    return relation
 
 
 def from_file(workspace: Workspace, path: Path, *, as_of: datetime | None = None) -> FeatureRows:
@@ -165,16 +180,15 @@ def _same(asked: Mapping[str, str], columns: Mapping[str, str]) -> str:
     return " AND ".join(f"{quote(columns[key])} = {value}" for key, value in asked.items())
 
 
-def _one_row(tables: Opened, asked: Mapping[str, str], moment: datetime) -> str:
-    """Return a relation of one spine row: the newest real one if features are made from it, else one made up."""
+def _one_row(tables: Opened, asked: Mapping[str, str], moment: datetime, table: str) -> str:
     spine = tables.features.spine
     if any(view.kind == "own row" for view in tables.resolved):
         same = _same(asked, {key: key for key in asked})
         if spine.time is None:
-            return f"(SELECT * FROM {quote(spine.table)} WHERE {same} ORDER BY ALL DESC LIMIT 1)"
+            return f"(SELECT * FROM {quote(table)} WHERE {same} ORDER BY ALL DESC LIMIT 1)"
         time = f"CAST({quote(spine.time)} AS TIMESTAMP)"
         until = f"{same} AND {time} <= {literal(moment)}"
-        return f"(SELECT * FROM {quote(spine.table)} WHERE {until} ORDER BY {time} DESC LIMIT 1)"
+        return f"(SELECT * FROM {quote(table)} WHERE {until} ORDER BY {time} DESC LIMIT 1)"
     listed = [f"{value} AS {quote(key)}" for key, value in asked.items()]
     if spine.time is not None:
         listed.append(f"{literal(moment)} AS {quote(spine.time)}")

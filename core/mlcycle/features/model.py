@@ -12,10 +12,14 @@ if TYPE_CHECKING:
     import numpy as np
 
 __all__ = [
+    "Explained",
+    "Explanation",
     "Feature",
     "FeatureRows",
     "FeatureType",
     "Finding",
+    "LeftOut",
+    "SourceRow",
     "TrainingSet",
     "ViewInfo",
     "entity_of",
@@ -124,6 +128,67 @@ class Finding:
     """Empty when the whole view is meant."""
     rule: Literal["target", "look ahead", "cutoff", "leak"]
     message: str
+
+
+@dataclass(frozen=True)
+class SourceRow:
+    """One clean row of a dataset, and where it lies."""
+
+    dataset: str
+    part: str
+    """Hash that names the Parquet part; empty with `row` if a column `file_row_number` hides the places."""
+    row: int | None
+    """Its number in the part, from 1."""
+    batch: str | None
+    """The file it was delivered in; None if the store knows of none."""
+    key: str | None
+    """Values of the source's key, with commas between."""
+    event_time: datetime | None
+    known_at: datetime | None
+    """When it became known; None: never, or at no time that is said."""
+    value: Any
+    """What the feature takes from this row; None for a count of rows and for whole rows."""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Rows of the entity that a feature does not see at a moment."""
+
+    why: Literal["in the future", "not yet known"]
+    rows: int
+    nearest: SourceRow | None
+    """The one that will count first."""
+
+
+@dataclass(frozen=True)
+class Explained:
+    """One feature's value, and the rows that gave it."""
+
+    feature: str
+    view: str
+    how: str
+    """What is computed, in words near the declaration's."""
+    value: Any
+    rows: int | None
+    """Rows of the entity that were in the window; None if the view is not traced to rows."""
+    given: int | None
+    """Those of them that gave the value: one for the newest, all with a value for a sum."""
+    given_by: tuple[SourceRow, ...]
+    """The newest of them, at most as many as were asked for."""
+    left_out: tuple[LeftOut, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One entity's features at a moment, each with where it comes from."""
+
+    entity: str
+    as_of: datetime | None
+    """The moment of the row asked about: its own where features are made from it, else the one asked for."""
+    asked: datetime
+    features: tuple[Explained, ...]
+    dataset_versions: Mapping[str, str]
 
 
 def entity_of(values: Sequence[Any]) -> str:

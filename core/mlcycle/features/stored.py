@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 from mlcycle import clock, declare
@@ -11,14 +12,17 @@ from mlcycle.errors import NotFoundError
 from mlcycle.features import records
 from mlcycle.features.build import definitions
 from mlcycle.features.compile import number_of
-from mlcycle.features.model import FeatureRows, TrainingSet, ViewInfo
+from mlcycle.features.model import FeatureRows, TrainingSet, ViewInfo, entity_of
 from mlcycle.features.resolve import Kind, resolve_view
 from mlcycle.features.rows import read_rows
 from mlcycle.features.tables import opened
+from mlcycle.quality.columns import BEFORE, NOW
+from mlcycle.quality.columns import spread as column_spread
+from mlcycle.quality.model import ColumnSpread
 from mlcycle.store import Store
 from mlcycle.workspace import Workspace
 
-__all__ = ["find", "list_training_sets", "list_views", "load"]
+__all__ = ["example", "find", "list_training_sets", "list_views", "load", "spread"]
 
 
 def list_training_sets(workspace: Workspace) -> list[TrainingSet]:
@@ -82,6 +86,66 @@ def load(
         return read_rows(
             session, f"(FROM rows{where})", made.features, made.keys, number_of(made.keys), targets=True
         )
+
+
+def example(workspace: Workspace) -> tuple[str, datetime | None] | None:
+    """Return an entity and a moment that the newest training set has a row of, preferably to validate with.
+
+    None without a training set.
+    """
+    try:
+        made = find(workspace)
+    except NotFoundError:
+        return None
+    verify_parts([made.path], f"training set {made.name}")
+    with local.session(workspace) as session:
+        session.table("rows", [made.path])
+        keys = ", ".join(f"{local.quote(key)}::VARCHAR AS __key{i}" for i, key in enumerate(made.keys))
+        row = session.rows(
+            f"SELECT {keys}, as_of FROM rows ORDER BY split = 'validation' DESC, {number_of(made.keys)} LIMIT 1"
+        )[0]
+    return entity_of([row[f"__key{i}"] for i in range(len(made.keys))]), row["as_of"]
+
+
+def spread(
+    workspace: Workspace, training_set: str | None = None, *, view: str | None = None
+) -> list[ColumnSpread]:
+    """Return how the features of a training set are spread over the rows that validate, beside those that train.
+
+    Parameters
+    ----------
+    workspace
+        Where.
+    training_set
+        As `find` takes it.
+    view
+        Only the features of this view.
+
+    Returns
+    -------
+    list of ColumnSpread
+        In the set's order; `before` counts the rows that train, in the same bins.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such training set.
+    DataError
+        If its file is gone, or does not hold what was written.
+    """
+    made = find(workspace, training_set)
+    verify_parts([made.path], f"training set {made.name}")
+    with local.session(workspace) as session:
+        session.table("rows", [made.path])
+        for name, split in ((NOW, "validation"), (BEFORE, "train")):
+            session.execute(
+                f"CREATE VIEW {local.quote(name)} AS FROM rows WHERE split = {local.literal(split)}"
+            )
+        return [
+            column_spread(session, feature.name, "DOUBLE" if feature.type == "number" else "VARCHAR", True)
+            for feature in made.features
+            if view in (None, feature.view)
+        ]
 
 
 def list_views(workspace: Workspace) -> list[ViewInfo]:

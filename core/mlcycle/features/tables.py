@@ -60,17 +60,37 @@ class Opened:
         cut: Mapping[str, str] | None = None,
     ) -> Compiled:
         """Compile every view over the spine's rows, or over a relation in their place; see `spine_sql`."""
-        spine = self.features.spine
-        columns = (
-            self.catalog.get(spine.table, {}) if relation is None else columns_of(self.session, relation)
-        )
-        rows = spine_sql(
-            spine, columns, as_of=as_of, look_ahead=look_ahead, where=where, relation=relation, order=order
-        )
+        columns = self._spine_columns(relation)
+        rows = self.spine(as_of=as_of, where=where, look_ahead=look_ahead, relation=relation, order=order)
         data = self.declarations.data
         return compile_features(
             self.session, self.features, data, self.catalog, rows, spine_columns=columns, cut=cut
         )
+
+    def spine(
+        self,
+        *,
+        as_of: datetime,
+        where: str = "TRUE",
+        look_ahead: str | None = None,
+        relation: str | None = None,
+        order: str | None = None,
+    ) -> str:
+        """Return the SELECT of the spine's rows, or of a relation's in their place; see `spine_sql`."""
+        return spine_sql(
+            self.features.spine,
+            self._spine_columns(relation),
+            as_of=as_of,
+            look_ahead=look_ahead,
+            where=where,
+            relation=relation,
+            order=order,
+        )
+
+    def _spine_columns(self, relation: str | None) -> Mapping[str, str]:
+        if relation is not None:
+            return columns_of(self.session, relation)
+        return self.catalog.get(self.features.spine.table, {})
 
 
 @contextmanager

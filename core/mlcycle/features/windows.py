@@ -8,7 +8,7 @@ session time zone plays a part.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mlcycle.data.model import BATCH_NUMBER
@@ -16,12 +16,41 @@ from mlcycle.declare.model import Window
 from mlcycle.engines.local import literal, quote
 from mlcycle.features.resolve import Catalog, ResolvedView, function_of, microseconds
 
-__all__ = ["MANY_ROWS", "ViewSql", "as_sql", "epoch", "event_view", "own_view", "sql_view", "timeless_view"]
+__all__ = [
+    "IN_TIME",
+    "KNOWN",
+    "MANY_ROWS",
+    "NEVER",
+    "NEWEST",
+    "Span",
+    "ViewSql",
+    "as_sql",
+    "epoch",
+    "event_rank",
+    "event_view",
+    "events_sql",
+    "inputs",
+    "known_sql",
+    "matches",
+    "own_view",
+    "ranked",
+    "row_struct",
+    "span_of",
+    "sql_view",
+    "timeless_rank",
+    "timeless_view",
+    "user_sql",
+]
 
 READ = {"count": "coalesce({0}, 0)", "days_since": "date_diff('day', {0}, s.__as_of)"}
 """How a feature is read from its aggregate, where not as it is: no row at all counts 0."""
 
 SUMS = ("sum", "avg")
+
+NEWEST = "{'rank': e.__rank, 'r': e.__r}"
+"""The struct whose maximum holds an entity's newest row; of equal ranks the greatest values."""
+IN_TIME, KNOWN = "e.__t <= s.__hi", "e.__k <= s.__hi"
+"""Whether an event had happened, and was known, at the cutoff."""
 
 NEVER = "9223372036854775807"
 MANY_ROWS = "its sql returns more than one row for a row_id"
@@ -42,14 +71,15 @@ class ViewSql:
 
 
 @dataclass(frozen=True)
-class _Span:
+class Span:
     """Which events of an entity a window sees, as a filter over the joined pair."""
 
     over: int | None
     until: int | None
     where: str | None
 
-    def condition(self, conditions: dict[str, str], bound: int | None) -> str:
+    def condition(self, conditions: Mapping[str, str], bound: int | None = None) -> str:
+        """Return the filter over an event `e` and a spine row `s`; empty for all, `bound` is tested elsewhere."""
         parts = [f"e.{conditions[self.where]}"] if self.where else []
         if self.over is not None and self.over != bound:
             parts.append(f"e.__t > s.__t - {self.over}")
@@ -68,8 +98,7 @@ def event_view(resolved: ResolvedView, catalog: Catalog, number: int) -> ViewSql
     """Compile windows, and expressions over the newest row, of a table with event times."""
     sql = ViewSql(resolved.name)
     if resolved.view.features:
-        pick = f"{{'t': {epoch(quote(resolved.time or ''))}, 'k': {_known(resolved)}}}"
-        _newest(sql, resolved, catalog[resolved.table], f"__n{number}", pick)
+        _newest(sql, resolved, catalog[resolved.table], f"__n{number}", event_rank(resolved))
     if resolved.view.windows:
         _windows(sql, resolved, catalog[resolved.table], f"__v{number}")
     return sql
@@ -79,9 +108,18 @@ def timeless_view(resolved: ResolvedView, catalog: Catalog, number: int) -> View
     """Compile expressions over a table without event time: by key the row of the newest batch."""
     sql = ViewSql(resolved.name)
     columns = catalog[resolved.table]
-    batch = quote(BATCH_NUMBER) if BATCH_NUMBER in columns else "0"
-    _newest(sql, resolved, columns, f"__n{number}", f"{{'b': {batch}}}")
+    _newest(sql, resolved, columns, f"__n{number}", timeless_rank(columns))
     return sql
+
+
+def event_rank(resolved: ResolvedView) -> str:
+    """Return the struct whose maximum is the newest row of a table with event times."""
+    return f"{{'t': {epoch(quote(resolved.time or ''))}, 'k': {known_sql(resolved)}}}"
+
+
+def timeless_rank(columns: Mapping[str, str]) -> str:
+    """Return the struct whose maximum is the newest row of a table without."""
+    return f"{{'b': {quote(BATCH_NUMBER) if BATCH_NUMBER in columns else '0'}}}"
 
 
 def own_view(
@@ -137,10 +175,10 @@ def as_sql(text: str, columns: Mapping[str, str]) -> str:
 
 def _windows(sql: ViewSql, resolved: ResolvedView, columns: Mapping[str, str], name: str) -> None:
     windows = resolved.view.windows
-    spans = {feature: _span(window) for feature, window in windows.items()}
+    spans = {feature: span_of(window) for feature, window in windows.items()}
     overs = [span.over for span in spans.values()]
     bound = None if None in overs else max(over for over in overs if over is not None)
-    values, conditions = _inputs(resolved)
+    values, conditions = inputs(resolved)
     kept = {span: _filter(span.condition(conditions, bound)) for span in spans.values()}
     selected: dict[str, str] = {}
     newest = {span: f"__m{i}" for i, span in enumerate(kept)}
@@ -148,7 +186,7 @@ def _windows(sql: ViewSql, resolved: ResolvedView, columns: Mapping[str, str], n
         span, (function, argument) = spans[feature], function_of(resolved.name, feature, window)
         if function == "latest":
             alike = [w.latest for f, w in windows.items() if w.latest is not None and spans[f] == span]
-            selected[newest[span]] = f"max({_ranked([values[other] for other in alike])}){kept[span]}"
+            selected[newest[span]] = f"max({ranked([values[other] for other in alike])}){kept[span]}"
             sql.features[feature] = f"{name}.{newest[span]}.{values[argument]}"
         else:
             selected[f"__f{i}"] = _aggregate(function, values.get(argument, ""), kept[span])
@@ -157,8 +195,8 @@ def _windows(sql: ViewSql, resolved: ResolvedView, columns: Mapping[str, str], n
             sql.fills[feature] = window.fill
     listed = ", ".join(f"{expression} AS {column}" for column, expression in selected.items())
     lower = [] if bound is None else [f"e.__t > s.__t - {bound}"]
-    pairs = " AND ".join([*_matches(resolved), "e.__t <= s.__hi", "e.__k <= s.__hi", *lower])
-    events = _events(resolved, columns, values, conditions)
+    pairs = " AND ".join([*matches(resolved), IN_TIME, KNOWN, *lower])
+    events = events_sql(resolved, columns, values, conditions)
     sql.tables[name] = (
         f"SELECT s.__rid, {listed} FROM __spine s JOIN ({events}) e ON {pairs} GROUP BY s.__rid"
     )
@@ -192,12 +230,13 @@ def _filter(condition: str) -> str:
     return f" FILTER ({condition})" if condition else ""
 
 
-def _span(window: Window) -> _Span:
+def span_of(window: Window) -> Span:
+    """Return a declared window in microseconds."""
     over, until = (microseconds(text) if text else None for text in (window.over, window.until))
-    return _Span(over, until, window.where)
+    return Span(over, until, window.where)
 
 
-def _inputs(resolved: ResolvedView) -> tuple[dict[str, str], dict[str, str]]:
+def inputs(resolved: ResolvedView) -> tuple[dict[str, str], dict[str, str]]:
     """Name each distinct argument and condition of a view's windows, to be evaluated once an event."""
     values: dict[str, str] = {}
     conditions: dict[str, str] = {}
@@ -210,22 +249,43 @@ def _inputs(resolved: ResolvedView) -> tuple[dict[str, str], dict[str, str]]:
     return values, conditions
 
 
-def _events(
-    resolved: ResolvedView, columns: Mapping[str, str], values: dict[str, str], conditions: dict[str, str]
+def events_sql(
+    resolved: ResolvedView,
+    columns: Mapping[str, str],
+    values: Mapping[str, str],
+    conditions: Mapping[str, str],
+    *,
+    relation: str | None = None,
+    extra: Sequence[str] = (),
 ) -> str:
+    """Return the SELECT of a table's rows as events: keys, times, and each argument and condition evaluated once.
+
+    Parameters
+    ----------
+    resolved, columns
+        The view, and its table's columns and types.
+    values, conditions
+        Texts to column names; see `inputs`.
+    relation
+        What stands for the table: quoted SQL.
+    extra
+        Further columns to select.
+    """
     listed = [f"{quote(column)} AS __k{i}" for i, (_, column) in enumerate(resolved.keys)]
-    listed += [f"{epoch(quote(resolved.time or ''))} AS __t", f"{_known(resolved)} AS __k"]
+    time = epoch(quote(resolved.time)) if resolved.time else "CAST(NULL AS BIGINT)"
+    listed += [f"{time} AS __t", f"{known_sql(resolved)} AS __k"]
     listed += [f"{as_sql(text, columns)} AS {name}" for text, name in (*values.items(), *conditions.items())]
+    listed += extra
     functions = [
         function_of(resolved.name, feature, window) for feature, window in resolved.view.windows.items()
     ]
     summed = dict.fromkeys(values[argument] for function, argument in functions if function in SUMS)
     halves = [half for name in summed for half in _halves(name)]
-    events = f"SELECT {', '.join(listed)} FROM {quote(resolved.table)}"
+    events = f"SELECT {', '.join(listed)} FROM {relation or quote(resolved.table)}"
     return f"SELECT {', '.join(['*', *halves])} FROM ({events})" if halves else events
 
 
-def _known(resolved: ResolvedView) -> str:
+def known_sql(resolved: ResolvedView) -> str:
     """Return when a row became known, in microseconds: NULL is its event time, infinity never."""
     time = epoch(quote(resolved.time)) if resolved.time else "0"
     if resolved.known is None:
@@ -234,11 +294,18 @@ def _known(resolved: ResolvedView) -> str:
     return f"CASE WHEN {known} IS NULL THEN {time} ELSE coalesce({epoch(known)}, {NEVER}) END"
 
 
-def _matches(resolved: ResolvedView) -> list[str]:
+def row_struct(columns: Mapping[str, str]) -> str:
+    """Return a table's row as a struct; its column `as_of`, if any, gives way to the moment asked about."""
+    listed = ", ".join(f"{literal(column)}: {quote(column)}" for column in columns if column != "as_of")
+    return f"{{{listed}}}"
+
+
+def matches(resolved: ResolvedView) -> list[str]:
+    """Return the conditions that an event is of a spine row's entity."""
     return [f"s.{quote(key)} = e.__k{i}" for i, (key, _) in enumerate(resolved.keys)]
 
 
-def _ranked(arguments: list[str]) -> str:
+def ranked(arguments: list[str]) -> str:
     """Return the struct whose maximum is the newest event: time, known time, then the greatest values, NULL least."""
     parts = ["'t': e.__t", "'k': e.__k"]
     for argument in dict.fromkeys(arguments):
@@ -249,17 +316,16 @@ def _ranked(arguments: list[str]) -> str:
 def _newest(sql: ViewSql, resolved: ResolvedView, columns: Mapping[str, str], name: str, rank: str) -> None:
     """Add the expressions over an entity's newest row by `rank`, of the rows that the cutoff lets through."""
     keys = [f"{quote(column)} AS __k{i}" for i, (_, column) in enumerate(resolved.keys)]
-    row = ", ".join(f"{literal(column)}: {quote(column)}" for column in columns if column != "as_of")
-    extra = [*keys, f"{rank} AS __rank", f"{{{row}}} AS __r"]
+    extra = [*keys, f"{rank} AS __rank", f"{row_struct(columns)} AS __r"]
     if resolved.time:
         extra.append(f"{epoch(quote(resolved.time))} AS __t")
     if resolved.known or resolved.time:
-        extra.append(f"{_known(resolved)} AS __k")
+        extra.append(f"{known_sql(resolved)} AS __k")
     table = f"SELECT {', '.join(extra)} FROM {quote(resolved.table)}"
-    newest = "max({'rank': e.__rank, 'r': e.__r}).r AS __r"
+    newest = f"max({NEWEST}).r AS __r"
     if resolved.known or resolved.time:
-        times = (["e.__t <= s.__hi"] if resolved.time else []) + ["e.__k <= s.__hi"]
-        on = " AND ".join([*_matches(resolved), *times])
+        times = ([IN_TIME] if resolved.time else []) + [KNOWN]
+        on = " AND ".join([*matches(resolved), *times])
         sql.tables[f"{name}r"] = (
             f"SELECT s.__rid, {newest} FROM __spine s JOIN ({table}) e ON {on} GROUP BY s.__rid"
         )
@@ -268,7 +334,7 @@ def _newest(sql: ViewSql, resolved: ResolvedView, columns: Mapping[str, str], na
         by = [f"__k{i}" for i in range(len(resolved.keys))]
         group = f" GROUP BY {', '.join(by)}" if by else ""
         sql.tables[f"{name}r"] = f"SELECT {', '.join([*by, newest])} FROM ({table}) e{group}"
-        on = " AND ".join(_matches(resolved)) or "TRUE"
+        on = " AND ".join(matches(resolved)) or "TRUE"
     sql.tables[name] = (
         f"SELECT __rid, {_expressions(resolved, columns)} FROM (SELECT s.__rid, s.__as_of AS as_of, unnest(e.__r) "
         f"FROM __spine s LEFT JOIN {name}r e ON {on})"

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from functools import cache, partial
 from typing import Any
 
-from mlcycle import design
+from mlcycle import design, progress
 from mlcycle.declare import Declarations, load
 from mlcycle.declare.model import Monitor
 from mlcycle.design import Requirement
@@ -57,13 +57,15 @@ def judge_windows(workspace: Workspace, *, deployment: str | None, force: bool) 
     ages = _ages(workspace, declared, requirements, [window.last_as_of for window in due])
     judge = _Judge(workspace, declared, requirements, references, ages)
     results, opened, closed = [], [], gone
-    for window in due:
+    for done, window in enumerate(due):
+        progress.tell("judge windows", done, len(due))
         # One short transaction a window: its reads share one opening of the store, and nobody waits for all of them.
         with store.transaction("monitor run") as tx:
             results.append(judge.window(window))
             new, ended = _record(tx, results[-1], monitor, window.stamp)
         opened += new
         closed += ended
+    progress.tell("judge windows", len(due), len(due))
     return MonitorReport(tuple(results), len(windows) - len(due), tuple(opened), closed)
 
 

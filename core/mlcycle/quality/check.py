@@ -8,7 +8,7 @@ from functools import partial
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from mlcycle import clock, declare
+from mlcycle import clock, declare, progress
 from mlcycle.data import records as batches
 from mlcycle.data.manifest import next_version
 from mlcycle.data.model import ROW, SQL_TYPES, Batch, DatasetVersion
@@ -81,15 +81,19 @@ def check(workspace: Workspace, dataset: str | None = None, *, again: bool = Fal
         return []
     state = _load(workspace, store, declarations)
     numbers = batches.batch_numbers(store)
-    outcomes = []
+    outcomes: list[_Outcome] = []
     with session(workspace) as engine:
-        for name in _order(state, dataset):
+        order = _order(state, dataset)
+        total = sum(batch.source in order for batch in waiting)
+        for name in order:
             for batch in waiting:
                 if batch.source == name:
+                    progress.tell("check batches", len(outcomes), total)
                     outcome = _judge(workspace, engine, batch, state, numbers[batch.batch_id])
                     outcomes.append(outcome)
                     if outcome.version is not None:
                         state[name].version, state[name].parts = outcome.version, list(outcome.parts)
+    progress.tell("check batches", total, total)
     _record(store, outcomes)
     return [outcome.report for outcome in outcomes]
 

@@ -8,10 +8,20 @@ from datetime import datetime
 from typing import Any
 
 from mlcycle.quality.model import HistoryPoint, QualityReport, QuarantineRow
-from mlcycle.quality.rules import Rule
+from mlcycle.quality.rules import Rule, rule_from
 from mlcycle.store import Store, Transaction
 
-__all__ = ["define", "history", "insert_report", "quarantine", "quarantined_rows", "state_of"]
+__all__ = [
+    "define",
+    "defined",
+    "examples",
+    "history",
+    "insert_report",
+    "quarantine",
+    "quarantined_rows",
+    "set_aside",
+    "state_of",
+]
 
 
 def define(transaction: Transaction, rules: Sequence[Rule], since: datetime) -> None:
@@ -99,7 +109,7 @@ def quarantined_rows(store: Store, dataset: str | None) -> list[QuarantineRow]:
         "ORDER BY q.dataset, b.arrived_at, b.batch_id, q.row_number",
         {"dataset": dataset},
     )
-    return [QuarantineRow(**(row | {"content": json.loads(row["content"])})) for row in rows]
+    return [QuarantineRow(**(row | {"content": json.loads(row["content"] or "{}")})) for row in rows]
 
 
 def history(store: Store, check_id: str) -> list[HistoryPoint]:
@@ -111,3 +121,31 @@ def history(store: Store, check_id: str) -> list[HistoryPoint]:
         [check_id],
     )
     return [HistoryPoint(**row) for row in rows]
+
+
+def defined(store: Store) -> list[Rule]:
+    """Return every rule that ever judged a batch, as it was when it ran last."""
+    rows = store.read(
+        "SELECT check_id, name, dataset, dimension, definition FROM check_definition ORDER BY since"
+    )
+    return [
+        rule_from(
+            row["check_id"], row["name"], row["dataset"], row["dimension"], json.loads(row["definition"])
+        )
+        for row in rows
+    ]
+
+
+def set_aside(store: Store, batch_id: str) -> set[int]:
+    """Return the numbers of a batch's rows that were set aside, for whatever reason."""
+    rows = store.read("SELECT row_number FROM quarantined WHERE batch_id = ?", [batch_id])
+    return {int(row["row_number"]) for row in rows}
+
+
+def examples(store: Store, check_id: str, batch_id: str) -> list[dict[str, Any]]:
+    """Return the rows that were kept with a check's newest result on a batch."""
+    rows = store.read(
+        "SELECT examples FROM check_result WHERE check_id = ? AND batch_id = ? ORDER BY ts DESC LIMIT 1",
+        [check_id, batch_id],
+    )
+    return list(json.loads(rows[0]["examples"])) if rows and rows[0]["examples"] else []

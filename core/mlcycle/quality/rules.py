@@ -13,7 +13,7 @@ from mlcycle.errors import DeclarationError
 from mlcycle.hashing import sha256_value
 from mlcycle.quality.model import DIMENSIONS, Dimension
 
-__all__ = ["WHOLE_BATCH", "Rule", "bound_rules", "parents_of", "rules_of"]
+__all__ = ["WHOLE_BATCH", "Rule", "bound_rules", "parents_of", "rule_from", "rules_of"]
 
 WHOLE_BATCH = ("readable", "fresh", "rows")
 """Kinds that look at the batch, not at its readable rows one by one."""
@@ -108,6 +108,28 @@ def bound_rules(
             if rule.check_id not in asked:
                 rules.append(replace(rule, requirement=True))
     return rules
+
+
+def rule_from(
+    check_id: str, name: str, dataset: str, dimension: Dimension, definition: dict[str, Any]
+) -> Rule:
+    """Return a rule from its `definition`: for one that is not declared any more."""
+    then = definition.get("then")
+    return Rule(
+        check_id=check_id,
+        name=name,
+        dataset=dataset,
+        dimension=dimension,
+        kind=str(definition.get("kind", "holds")),
+        columns=tuple(definition.get("columns", ())),
+        value=definition.get("value"),
+        where=definition.get("where"),
+        mostly=float(definition.get("mostly", 1.0)),
+        severity=definition.get("severity", "critical"),
+        set_aside=then == "set_aside",
+        mend=Mend(**then) if isinstance(then, dict) else None,
+        index=0,
+    )
 
 
 def parents_of(rules: list[Rule]) -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mlcycle import experiments, features, models
+from mlcycle import experiments, features, models, progress
 from mlcycle.declare import load
 from mlcycle.errors import NotMet
 from mlcycle.experiments import RunResult
@@ -20,6 +20,8 @@ from mlcycle.workspace import Workspace
 __all__ = ["CHALLENGER", "run"]
 
 CHALLENGER = "challenger"
+STEPS = 3
+"""A training set, a fitted model, a registered version."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,10 @@ def _claim(workspace: Workspace, trigger_id: str | None) -> list[Trigger]:
 
 
 def _train(workspace: Workspace, champion: ModelVersion, *, timeless: bool, weight: float) -> _Made:
+    progress.tell("retrain", 0, STEPS)
     model, params = experiments.model_params(workspace, champion.run_id)
     built = features.build(workspace, name="retrain")
+    progress.tell("retrain", 1, STEPS)
     (result,) = experiments.train(
         workspace,
         training_set_id=built.training_set_id,
@@ -106,8 +110,10 @@ def _train(workspace: Workspace, champion: ModelVersion, *, timeless: bool, weig
         whole=not timeless,
         name=f"{model} retrained",
     )
+    progress.tell("retrain", 2, STEPS)
     version = models.register(workspace, result.run_id)
     models.set_alias(workspace, version, CHALLENGER)
+    progress.tell("retrain", STEPS, STEPS)
     return _Made(result, version, learnt(workspace, version.model, version.version), weight)
 
 

@@ -15,7 +15,7 @@ from mlcycle.clock import set_now
 from mlcycle.declare import load
 from mlcycle.declare.model import Comparison
 from mlcycle.design.model import Requirement
-from mlcycle.errors import DeclarationError, UsageError
+from mlcycle.errors import DeclarationError
 from mlcycle.store import Store
 from mlcycle.workspace import Workspace
 
@@ -214,9 +214,12 @@ def test_add_writes_nothing_that_would_not_load(workspace: Workspace) -> None:
     assert (workspace.root / "design.yaml").read_text() == AUC
 
 
-def test_add_leaves_a_list_in_one_line_to_its_writer(workspace: Workspace) -> None:
-    text = "requirements: [{id: a, role: business, metric: auc, comparison: '>', value: 0, phases: [gate]}]\n"
+def test_add_goes_on_in_one_line_where_the_list_is_in_one_line(workspace: Workspace) -> None:
+    text = "requirements: [{id: a, role: business, metric: auc, comparison: '>', value: 0, phases: [gate]}] # all\n"
     write(workspace, text)
-    with pytest.raises(UsageError, match="in one line"):
-        add(workspace)
-    assert (workspace.root / "design.yaml").read_text() == text
+    add(workspace)
+    after = (workspace.root / "design.yaml").read_text()
+    assert after.startswith(text.removesuffix("] # all\n") + ", {id: speed, ") and after.endswith(
+        "}] # all\n"
+    )
+    assert [one.id for one in load(workspace).design.requirements] == ["a", "speed"]

@@ -279,3 +279,20 @@ def test_get_shows_one_entity_at_any_moment(shops: Shops) -> None:
     assert found["features"]["last_amount"] == 2.0
     with pytest.raises(NotFoundError, match="no table knows the entity z"):
         features.get(workspace, "z")
+
+
+def test_the_spread_of_a_set_shows_the_rows_that_validate_beside_those_that_train(
+    shops: Callable[..., Any],
+) -> None:
+    product = shops(
+        {"place": {"table": "shops", "key": "shop", "features": {"city": "city", "size": "size"}}}
+    )
+    assert features.example(product.workspace) is None
+    made = features.build(product.workspace)
+
+    city, size = features.spread(product.workspace)
+
+    assert (city.rows, city.rows_before) == (made.validation_rows, made.train_rows)
+    assert sum(city.counts) == made.validation_rows and sum(city.before or ()) == made.train_rows
+    assert size.missing == 1 and features.spread(product.workspace, view="nobody") == []
+    assert features.example(product.workspace) == ("a", datetime(2030, 3, 1))

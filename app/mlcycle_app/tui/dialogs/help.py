@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.table import Table
@@ -13,13 +14,21 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from mlcycle_app.commands import PHASES, of_screen
-from mlcycle_app.tui.keys import KEYS
+from mlcycle_app.tui.keys import KEYS, shown
 
 __all__ = ["HelpScreen"]
 
 
 class HelpScreen(ModalScreen[None]):
-    """Keys and commands."""
+    """Keys and commands.
+
+    Parameters
+    ----------
+    number
+        Of the screen below.
+    own
+        Keys of its view that are no commands, and what they do.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,question_mark,f1,q", "dismiss", "Close", id="help.close", tooltip="Close this page"),
@@ -27,18 +36,20 @@ class HelpScreen(ModalScreen[None]):
         Binding("k", "app.move('up')", "Up", id="help.up", tooltip="Up"),
     ]
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, own: Sequence[tuple[str, str]] = ()) -> None:
         super().__init__()
         self._number = number
+        self._own = own
 
     def compose(self) -> ComposeResult:
-        """One scrolling page."""
+        """One scrolling page: this screen first."""
         with VerticalScroll(classes="dialog") as page:
             page.border_title = "help"
             page.border_subtitle = "esc closes"
-            yield Static(self._keys())
-            yield Static(Text(f"\n{PHASES[self._number]}: from the shell", style="bold"))
+            yield Static(Text(f"{PHASES[self._number]}", style="bold"))
             yield Static(self._commands())
+            yield Static(Text("\neverywhere", style="bold"))
+            yield Static(self._keys())
 
     def _keys(self) -> Table:
         table = Table.grid(padding=(0, 2))
@@ -46,13 +57,17 @@ class HelpScreen(ModalScreen[None]):
         table.add_column()
         for key in KEYS:
             if key.shown:
-                table.add_row(key.shown, key.says)
+                table.add_row(shown(key.id, key.shown), key.says)
         return table
 
     def _commands(self) -> Table:
         table = Table.grid(padding=(0, 2))
-        table.add_column(style="cyan", no_wrap=True)
+        table.add_column(style="bold yellow", justify="right", no_wrap=True)
+        table.add_column(no_wrap=True, style="cyan")
         table.add_column(style="dim")
-        for command in of_screen(self._number):
-            table.add_row(f"mlcycle {command.words}", command.summary)
+        for key, says in self._own:
+            table.add_row(key, says, "")
+        for command in sorted(of_screen(self._number), key=lambda one: one.key is None):
+            keys = shown(command.id, command.key) if command.key else ""
+            table.add_row(keys, f"mlcycle {command.words}", command.summary)
         return table

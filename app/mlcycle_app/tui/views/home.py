@@ -1,15 +1,18 @@
-"""0 Home: the lifecycle board, the next thing to do, and what happened lately."""
+"""0 Home: the lifecycle as a board and as a ring, the next thing to do, what runs, and what happened lately."""
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
 from textual.widgets import Static
 
-from mlcycle_app.commands import PHASES
+from mlcycle_app.commands import COMMANDS, PHASES
 from mlcycle_app.gateway import MlcycleError
 from mlcycle_app.tables import TABLES
 from mlcycle_app.tui.ages import age
@@ -17,18 +20,35 @@ from mlcycle_app.tui.cells import Cell
 from mlcycle_app.tui.columns import Column
 from mlcycle_app.tui.glyphs import glyph, style_of
 from mlcycle_app.tui.messages import OpenScreen, TwinChanged
+from mlcycle_app.tui.performing import Performs
 from mlcycle_app.tui.views.base import PhaseView
 from mlcycle_app.tui.widgets.pane import LOADING, Pane
+from mlcycle_app.tui.widgets.ring import Node, Ring
 from mlcycle_app.tui.widgets.rows import Rows, cut
+from mlcycle_app.tui.widgets.status_line import StatusLine
 
 if TYPE_CHECKING:
     from mlcycle_app.gateway import Board, Gateway, PhaseState
 
 __all__ = ["HomeView"]
 
-ROOM_FOR_NEXT = 100
+ROOM_FOR_NEXT = 96
+"""Cells of the board from which on it says what to do next."""
+ROOM_FOR_RING, RING = 132, 66
+"""Cells of the view from which on the ring stands beside the board, and its width."""
+BOARD, NEXT = 10, 4
+"""Lines of two panes."""
 LOUD = ("failed", "attention")
 """States whose sentence is coloured, not just their glyph."""
+RUNNING = """
+SELECT 'run' AS what, coalesce(name, right(run_id::VARCHAR, 8)) AS name, started_at AS since
+    FROM runs WHERE status = 'running'
+UNION ALL SELECT 'retraining', reason, ts FROM triggers WHERE state = 'running'
+UNION ALL SELECT 'server', deployment || ' with ' || model || ':' || version, since
+    FROM deployments WHERE state = 'running'
+ORDER BY what, since
+"""
+"""What goes on in this workspace, whoever started it."""
 
 
 class HomeView(PhaseView):
@@ -36,25 +56,45 @@ class HomeView(PhaseView):
 
     number: ClassVar[int] = 0
     every: ClassVar[float] = 2.0
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "r",
+            "do_next",
+            "Do",
+            show=False,
+            id="home.next",
+            tooltip="do what the phase under the cursor waits for",
+        ),
+    ]
 
     def __init__(self, gateway: Gateway) -> None:
         super().__init__(gateway)
         self._board: Board | None = None
         self._words = LOADING.plain
         self._told: Text | None = None
+        self._going_on: Sequence[Mapping[str, Any]] = ()
+        self._stale = False
 
     def compose(self) -> ComposeResult:
         """The board above, the next action and the events below."""
-        with Vertical(id="board-pane", classes="pane") as pane:
-            pane.border_title = "lifecycle"
-            yield Rows(name="board")
+        with Horizontal(id="lifecycle", classes="group"):
+            with Vertical(id="board-pane", classes="pane") as pane:
+                pane.border_title = "lifecycle"
+                yield Rows(name="board")
+            with Vertical(id="ring-pane", classes="pane") as pane:
+                pane.border_title = "the cycle"
+                pane.display = False
+                pane.styles.width = RING
+                yield Ring(id="ring")
         with Vertical(id="next-pane", classes="pane") as pane:
             pane.border_title = "next action"
             yield Static(LOADING, id="next")
         yield Pane("events", TABLES["events"], labels=False)
 
     def on_resize(self) -> None:
-        """Wider screens have room for what to do next."""
+        """Wider screens have room for the ring, and for what to do next."""
+        self.query_one("#ring-pane").display = self.size.width >= ROOM_FOR_RING
+        self.query_one("#lifecycle").styles.height = "1fr" if self.screen.has_class("-short") else BOARD
         self._fill()
 
     @property
@@ -68,12 +108,15 @@ class HomeView(PhaseView):
         self._fill()
 
     def read(self) -> Any:
-        """Read what happened lately."""
-        return self.gateway.table("events")
+        """Read what happened lately, and what goes on."""
+        with self.gateway.one_state():
+            return super().read(), self.gateway.rows(RUNNING)
 
     def draw(self, data: Any) -> None:
         """Draw what happened."""
-        self.query_one(Pane).show_rows(data)
+        pages, self._going_on = data
+        self.query_one(Pane).show_page(pages["events"])
+        self._tell()
 
     def show_board(self, board: Board) -> None:
         """Draw the board; the first time, with the cursor on what waits."""
@@ -86,7 +129,8 @@ class HomeView(PhaseView):
     def show_age(self, seconds: float | None) -> None:
         """Dim the board while it could not be read for so long; None brings the colours back."""
         pane = self.query_one("#board-pane")
-        self._list.stale = seconds is not None
+        self._stale = self._list.stale = seconds is not None
+        self._ring()
         if seconds is None:
             pane.border_subtitle = "from 7 back to 1"
         elif self._board is not None:
@@ -99,6 +143,26 @@ class HomeView(PhaseView):
         """Explain the phase under the cursor."""
         if event.rows is self._list:
             self._tell()
+            self._ring()
+
+    def on_ring_chosen(self, event: Ring.Chosen) -> None:
+        """Open the phase."""
+        event.stop()
+        self.post_message(OpenScreen(event.index + 1))
+
+    def action_do_next(self) -> None:
+        """Do what the phase under the cursor waits for: run its command, or show the list that it is about."""
+        phase, app = self._under_cursor(), self.app
+        if phase is None or not isinstance(app, Performs):
+            return
+        if not phase.next:
+            self.app.query_one(StatusLine).say(f"nothing waits in {phase.phase}")
+            return
+        words, given = _parted(phase.command)
+        if any(words == table.command for table in TABLES.values()):
+            self.post_message(OpenScreen(phase.number))
+        else:
+            app.perform(words, given, ask=None if given else False)
 
     def on_rows_opened(self, event: Rows.Opened) -> None:
         """Open the phase."""
@@ -149,9 +213,32 @@ class HomeView(PhaseView):
             Column("age", max(ages, 6), right=True),
             Column("next", max(waits, 4)),
         ]
-        if self.size.width < ROOM_FOR_NEXT:
+        ring = RING if self.size.width >= ROOM_FOR_RING else 0
+        if self.size.width - ring < ROOM_FOR_NEXT:
             columns = columns[:-1]
         self._list.show(columns, [[*line[:4], line[5], line[4]] for line in lines])
+        self._ring()
+
+    def _ring(self) -> None:
+        if self._board is None or not self.query_one("#ring-pane").display:
+            return
+        nodes = [
+            Node(
+                str(phase.number),
+                glyph(phase.state),
+                phase.phase,
+                style_of(phase.state),
+                phase.next or phase.says,
+            )
+            for phase in self._board.phases
+        ]
+        waits = self._board.next
+        centre = (
+            ("nothing waits", "")
+            if waits is None
+            else (f"next: {waits.next}", f"in {waits.number} {waits.phase}")
+        )
+        self.query_one(Ring).show(nodes, centre, marked=self._list.cursor, stale=self._stale)
 
     def _line(self, phase: PhaseState) -> list[Cell]:
         style = style_of(phase.state)
@@ -172,7 +259,30 @@ class HomeView(PhaseView):
         text.append(f"{phase.number} {phase.phase}: ", style="bold")
         text.append(phase.next or "nothing waits here", style="bold yellow" if phase.next else "dim")
         text.append("\n" + cut(phase.says, max(20, self.size.width - 4)))
+        if self._going_on:
+            text.append("\n").append_text(self._going())
+        self.query_one("#next-pane").styles.height = NEXT + bool(self._going_on)
         if text != self._told:
             self._told = text
             self.query_one("#next", Static).update(text)
             self.post_message(TwinChanged())
+
+    def _going(self) -> Text:
+        """Return what runs in this workspace, as one line."""
+        text = Text(end="")
+        for place, row in enumerate(self._going_on):
+            since = age(row["since"], self.gateway.now(), self.gateway.wall())
+            text.append("   " * bool(place)).append(
+                f"{glyph('running')} {row['what']} ", style=style_of("running")
+            )
+            text.append(row["name"]).append(f", {since}", style="dim")
+        return text
+
+
+def _parted(command: str) -> tuple[str, dict[str, list[str]]]:
+    """Return a command's words, and its flags as `perform` takes them."""
+    typed = shlex.split(command)[1:]
+    flags = {word[2:].replace("-", "_"): ["yes"] for word in typed if word.startswith("--")}
+    line = " ".join(word for word in typed if not word.startswith("--"))
+    known = [one.words for one in COMMANDS if f"{line} ".startswith(f"{one.words} ")]
+    return max(known, key=len), flags

@@ -1,14 +1,34 @@
-"""The last line: the keys that matter now."""
+"""The last line: the keys that matter now, as many as fit."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
 from textual.app import RenderResult
 
-from mlcycle_app.tui.keys import FOOTER
+from mlcycle_app.commands import of_screen
+from mlcycle_app.tui.keys import FOOTER, Key, shown
 from mlcycle_app.tui.widgets.line import Line
 from mlcycle_app.tui.widgets.rows import Rows
 
 __all__ = ["Hints"]
+
+MOST_OF_SCREEN = 3
+"""Commands of the screen that are shown."""
+
+
+@dataclass(frozen=True)
+class _Hint:
+    keys: str
+    label: str
+    action: str
+    rank: float
+    """What does not fit is left out by falling rank."""
+
+    @property
+    def width(self) -> int:
+        return len(self.keys) + len(self.label) + 3
 
 
 class Hints(Line):
@@ -16,6 +36,14 @@ class Hints(Line):
 
     def __init__(self) -> None:
         super().__init__("hints")
+        self.screen_number = 0
+        self.own: Sequence[tuple[str, str, str]] = ()
+        """Keys of the view that are no commands: as written, label, action."""
+
+    def show(self, number: int, own: Sequence[tuple[str, str, str]]) -> None:
+        """Show the keys of another screen."""
+        self.screen_number, self.own = number, own
+        self.refresh()
 
     def on_mount(self) -> None:
         """Redraw when the focus has moved: other keys matter then."""
@@ -24,10 +52,31 @@ class Hints(Line):
     def render(self) -> RenderResult:
         """Draw the keys; those of lists only while a list has them."""
         text = self._begin()
+        hints = list(self._hints())
+        while len(hints) > 1 and sum(hint.width for hint in hints) > self.size.width:
+            hints.remove(max(hints, key=lambda hint: hint.rank))
+        for hint in hints:
+            self._say(text, f" {hint.keys} ", "bold yellow", hint.action)
+            self._say(text, f"{hint.label} ", "", hint.action)
+        return text
+
+    def _hints(self) -> Iterator[_Hint]:
+        focused = self.app.focused
+        in_list = isinstance(focused, Rows)
+        commands = [command for command in of_screen(self.screen_number) if command.key and command.label]
+        for command in commands[:MOST_OF_SCREEN]:
+            action = f"app.command('{command.words}')"
+            yield _Hint(shown(command.id, command.key or ""), command.label, action, 1)
+        if isinstance(focused, Rows) and focused.marks:
+            yield _Hint(shown("list.mark", "space"), "mark", "app.press('space')", 3)
+        for place, (keys, label, action) in enumerate(self.own[:MOST_OF_SCREEN]):
+            yield _Hint(keys, label, action, 3 + place / 10)
         for key in FOOTER:
-            if key.rows and not isinstance(self.app.focused, Rows):
+            if key.rows and not in_list:
                 continue
             action = key.action if "." in key.action else f"app.{key.action}"
-            self._say(text, f" {key.shown} ", "bold yellow", action)
-            self._say(text, f"{key.label} ", "", action)
-        return text
+            yield _Hint(_keys(key), key.label, action, key.rank)
+
+
+def _keys(key: Key) -> str:
+    return shown(key.id, key.shown)

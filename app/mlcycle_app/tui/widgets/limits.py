@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
+from rich.style import Style
 from rich.text import Text
+from textual import events
 from textual.app import ComposeResult, RenderResult
+from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
+from textual.message import Message
+from textual.reactive import reactive
 from textual.widgets import Static
 
 from mlcycle_app.tui.glyphs import KINDS, glyph, style_of
@@ -32,6 +38,10 @@ class Limit:
     verdict: str
     sign: str = ""
     """The comparison, such as `>=`; drawn before the limit."""
+    least: int = 0
+    """Rows that a verdict needs, where that is known; said when there are fewer."""
+    key: str = ""
+    """What it is called by elsewhere; for whoever asks what is under the cursor."""
 
     @property
     def held(self) -> str:
@@ -47,6 +57,7 @@ class _Lines(Static):
         self._empty = empty
         self._limits: Sequence[Limit] | None = None
         self._words = "reading …"
+        self._cursor: tuple[int, Style] | None = None
 
     def show(self, limits: Sequence[Limit]) -> None:
         if limits != self._limits:
@@ -57,17 +68,60 @@ class _Lines(Static):
         self._words = words
         self.refresh(layout=True)
 
+    def mark(self, cursor: tuple[int, Style] | None) -> None:
+        if cursor != self._cursor:
+            self._cursor = cursor
+            self.refresh()
+
     def render(self) -> RenderResult:
-        return _drawn(self._limits, self.size.width) if self._limits else Text(self._words, style="dim")
+        if not self._limits:
+            return Text(self._words, style="dim")
+        return _drawn(self._limits, self.size.width, self._cursor)
 
 
-class Limits(VerticalScroll):
-    """A bordered list of numbers with limits."""
+class Limits(VerticalScroll, can_focus=True):
+    """A bordered list of numbers with limits, and a cursor on one of them."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"limits--cursor"}
+    DEFAULT_CSS = """
+    Limits > .limits--cursor { background: $primary 30%; text-style: bold; }
+    Limits:ansi > .limits--cursor { background: ansi_default; text-style: reverse; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "cursor_by(-1)", "Up", show=False, id="limits.up", tooltip="One line up"),
+        Binding("down", "cursor_by(1)", "Down", show=False, id="limits.down", tooltip="One line down"),
+        Binding("home", "cursor_home", "First", show=False, id="limits.home", tooltip="First line"),
+        Binding("end", "cursor_end", "Last", show=False, id="limits.end", tooltip="Last line"),
+        Binding("enter", "open", "Open", show=False, id="limits.open", tooltip="All about this number"),
+    ]
+
+    cursor: reactive[int] = reactive(0)
+    """Index of the line it is on."""
+
+    class Moved(Message):
+        """The cursor is on another line."""
+
+        def __init__(self, limits: Limits) -> None:
+            super().__init__()
+            self.limits = limits
+
+    class Opened(Message):
+        """The line under the cursor was asked for."""
+
+        def __init__(self, limits: Limits) -> None:
+            super().__init__()
+            self.limits = limits
 
     def __init__(self, title: str, empty: str, name: str) -> None:
         super().__init__(id=name, classes="pane")
         self.border_title = title
         self._lines = _Lines(empty)
+        self._limits: Sequence[Limit] = ()
+
+    @property
+    def selected(self) -> Limit | None:
+        """The number under the cursor."""
+        return self._limits[self.cursor] if self._limits else None
 
     def compose(self) -> ComposeResult:
         """The lines."""
@@ -83,10 +137,88 @@ class Limits(VerticalScroll):
         if len(limits) > 1 and len(shared) == 1 and limits[0].limit is not None:
             subtitle = f"{limits[0].held}, {subtitle}"
         self.border_subtitle = subtitle
+        self._limits = limits
+        self.cursor = max(0, min(self.cursor, len(limits) - 1))
         self._lines.show(limits)
 
+    def watch_cursor(self) -> None:
+        """Keep the cursor in sight."""
+        self._mark()
+        if self.cursor < self.scroll_offset.y:
+            self.scroll_to(y=self.cursor, animate=False, force=True)
+        elif self.cursor >= self.scroll_offset.y + max(1, self.scrollable_content_region.height):
+            self.scroll_to(
+                y=self.cursor - self.scrollable_content_region.height + 1, animate=False, force=True
+            )
+        self.post_message(self.Moved(self))
 
-def _drawn(limits: Sequence[Limit], width: int) -> Text:
+    def watch_has_focus(self, has_focus: bool) -> None:
+        """The cursor shows only where keys act."""
+        super().watch_has_focus(has_focus)
+        self._mark()
+
+    def notify_style_update(self) -> None:
+        """Another theme colours the cursor otherwise."""
+        super().notify_style_update()
+        if self.is_mounted:
+            self._mark()
+
+    def action_cursor_by(self, by: int) -> None:
+        """Move the cursor."""
+        self.cursor = max(0, min(len(self._limits) - 1, self.cursor + by))
+
+    def action_cursor_home(self) -> None:
+        """Go to the first line."""
+        self.cursor = 0
+
+    def action_cursor_end(self) -> None:
+        """Go to the last line."""
+        self.cursor = max(0, len(self._limits) - 1)
+
+    def action_scroll_down(self) -> None:
+        """One line down: the frame's `j` scrolls whatever is no list."""
+        self.action_cursor_by(1)
+
+    def action_scroll_up(self) -> None:
+        """One line up."""
+        self.action_cursor_by(-1)
+
+    def action_scroll_home(self) -> None:
+        """Go to the first line."""
+        self.action_cursor_home()
+
+    def action_scroll_end(self) -> None:
+        """Go to the last line."""
+        self.action_cursor_end()
+
+    def action_page_down(self) -> None:
+        """Move by what fits."""
+        self.action_cursor_by(max(1, self.scrollable_content_region.height - 1))
+
+    def action_page_up(self) -> None:
+        """The same, upwards."""
+        self.action_cursor_by(-max(1, self.scrollable_content_region.height - 1))
+
+    def action_open(self) -> None:
+        """Ask for the number under the cursor."""
+        if self._limits:
+            self.post_message(self.Opened(self))
+
+    def on_click(self, event: events.Click) -> None:
+        """Take the cursor to the line; a second click opens it."""
+        offset = event.get_content_offset(self)
+        if offset is None or not 0 <= (index := offset.y + round(self.scroll_offset.y)) < len(self._limits):
+            return
+        if index == self.cursor and event.chain >= 2:
+            self.action_open()
+        self.cursor = index
+
+    def _mark(self) -> None:
+        style = self.get_component_rich_style("limits--cursor")
+        self._lines.mark((self.cursor, style) if self.has_focus else None)
+
+
+def _drawn(limits: Sequence[Limit], width: int, cursor: tuple[int, Style] | None = None) -> Text:
     shared = len(limits) > 1 and len({limit.held for limit in limits}) == 1
     held = 0 if shared else max(len(limit.held) for limit in limits) + 1
     most = max(len(f"{limit.n:,}") for limit in limits) + 4 if width >= ROOM_FOR_N else 0
@@ -97,9 +229,12 @@ def _drawn(limits: Sequence[Limit], width: int) -> Text:
         name = max(min(name, SHORTEST), min(name, room - 1 - LEAST_BAR))
         bar = room - name - 1
     scale = max((limit.value or 0.0 for limit in limits if not limit.limit), default=0.0)
-    return Text("\n", no_wrap=True, overflow="ellipsis").join(
-        _line(limit, name, bar if bar >= LEAST_BAR else 0, held, most, scale) for limit in limits
-    )
+    lines = [_line(limit, name, bar if bar >= LEAST_BAR else 0, held, most, scale) for limit in limits]
+    if cursor is not None and cursor[0] < len(lines):
+        place, style = cursor
+        lines[place].pad_right(max(0, width - lines[place].cell_len))
+        lines[place].stylize(style)
+    return Text("\n", no_wrap=True, overflow="ellipsis").join(lines)
 
 
 def _line(limit: Limit, name: int, bar: int, held: int, most: int, scale: float) -> Text:
@@ -107,6 +242,9 @@ def _line(limit: Limit, name: int, bar: int, held: int, most: int, scale: float)
     style = style_of(kind)
     text = Text(no_wrap=True, overflow="ellipsis", end="")
     text.append(f"{glyph(kind)} ", style=style).append(cut(limit.name, name)).append(" ")
+    if limit.verdict == "too few" and limit.least:
+        value = "" if limit.value is None else f"{_short(limit.value)}, "
+        return text.append(f"{value}n {limit.n:,} < {limit.least:,}, no verdict", style=style)
     if limit.value is None:
         return text.append(f"{limit.verdict}, n {limit.n:,}", style="dim")
     if bar:

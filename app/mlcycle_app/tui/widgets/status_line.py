@@ -1,8 +1,9 @@
-"""The line above the footer: an error until it is over, a word for a while, else the command that does the same."""
+"""The line above the footer: an error until it is over, words for a while, jobs, else what does the same in a shell."""
 
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -12,7 +13,15 @@ from textual.widget import Widget
 
 from mlcycle_app.commands import COMMANDS
 from mlcycle_app.gateway import MlcycleError
+from mlcycle_app.tui import job_words
+from mlcycle_app.tui.glyphs import glyph, style_of
 from mlcycle_app.tui.widgets.rows import cut
+
+if TYPE_CHECKING:
+    from textual.timer import Timer
+
+    from mlcycle_app.tui.job import Job
+    from mlcycle_app.tui.jobs import Jobs
 
 __all__ = ["READING", "StatusLine", "beside"]
 
@@ -24,6 +33,8 @@ FOLDERS = re.compile(r"(?<!\S)(?:[A-Za-z]:)?[/\\](?:[^/\\:,;]*[^/\\:,;\s][/\\])+
 GAP = 3
 SAID_S = 4.0
 """How long a word stays."""
+JOB_S = 1.0
+"""Between two looks at how long a job has worked; its progress is shown when it comes."""
 
 
 class StatusLine(Widget):
@@ -31,11 +42,16 @@ class StatusLine(Widget):
 
     twin: reactive[str] = reactive("")
     """The command that shows the same as what has the focus, as typed after `mlcycle`."""
+    elsewhere: reactive[str] = reactive("")
+    """Which other process is at work on the workspace; see `Gateway.busy`."""
     _said: reactive[str] = reactive("")
+    _ended: reactive[Text | None] = reactive(None)
     _complaint: reactive[tuple[str, str, str] | None] = reactive(None)
 
     def __init__(self) -> None:
         super().__init__(id="status")
+        self._jobs: Jobs | None = None
+        self._clock: Timer | None = None
 
     def say(self, words: str) -> None:
         """Show words for a while."""
@@ -53,6 +69,16 @@ class StatusLine(Widget):
         if self._complaint is not None and self._complaint[0] == source:
             self._complaint = None
 
+    def follow(self, jobs: Jobs) -> None:
+        """Show what jobs do, and how each ended."""
+        self._jobs = jobs
+        self._clock = self.set_interval(JOB_S, self.refresh, pause=True)
+        jobs.hear(self._hear)
+
+    def key_pressed(self) -> None:
+        """The user has seen how the last job ended."""
+        self._ended = None
+
     def quiet(self) -> None:
         """Forget errors and words, as another screen is shown."""
         self._complaint, self._said = None, ""
@@ -67,6 +93,14 @@ class StatusLine(Widget):
             return text.append(f"   {hint}") if hint else text
         if self._said:
             return text.append(self._said)
+        if self._ended is not None:
+            return self._ended
+        if self._jobs is not None and (running := self._jobs.running):
+            return job_words.line(running, self.size.width)
+        if self.elsewhere:
+            return text.append(f"{glyph('running')} ", style=style_of("running")).append(
+                f"{self.elsewhere} is at work here"
+            )
         if not self.twin:
             return text
         return (
@@ -74,6 +108,17 @@ class StatusLine(Widget):
             .append(f"mlcycle {self.twin}")
             .append("   y copies it", style="dim")
         )
+
+    def _hear(self, job: Job) -> None:
+        if not self.is_running or self._jobs is None or self._clock is None:
+            return  # the program is ending
+        if not job.is_running:
+            self._ended = job_words.outcome(job)
+        if self._jobs.running:
+            self._clock.resume()
+        else:
+            self._clock.pause()
+        self.refresh()
 
     def _unsay(self, words: str) -> None:
         if self._said == words:

@@ -1,0 +1,116 @@
+"""The card of a decision: each requirement with its limit and what was seen, and the champion beside the challenger."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mlcycle_app.gateway import Gateway
+from mlcycle_app.tui.ages import moment
+from mlcycle_app.tui.card import Card, Facts, Listing, Part, Words
+
+__all__ = ["decision_card", "decision_parts", "judged_on", "met"]
+
+DECISION = """SELECT decision_id, kind, subject, outcome, reasons, evidence, decided_by, ts FROM decisions
+WHERE right(decision_id::VARCHAR, 8) = ?"""
+CHAMPIONS = """SELECT evidence FROM decisions WHERE subject = ? AND kind = 'gate' AND outcome = 'approved' AND ts <= ?
+ORDER BY ts DESC, decision_id DESC LIMIT 1"""
+
+
+def decision_card(gateway: Gateway, short: str) -> Card:
+    """Return all about one decision.
+
+    Parameters
+    ----------
+    short
+        The last eight characters of its id.
+    """
+    found = gateway.rows(DECISION, [short])
+    if not found:
+        return Card("decision", [Words("it is not there any more")])
+    row = found[0]
+    return Card(f"{row['kind']} of {row['subject']}", decision_parts(gateway, row))
+
+
+def decision_parts(gateway: Gateway, row: Mapping[str, Any]) -> list[Part]:
+    """Return a decision as parts of a card."""
+    evidence: dict[str, Any] = json.loads(row["evidence"] or "{}")
+    facts: list[tuple[str, object]] = [
+        ("outcome", row["outcome"]),
+        ("of", row["subject"]),
+        ("judged on", judged_on(evidence.get("judged_on"))),
+        ("decided", f"{moment(row['ts'])} UTC, by {row['decided_by']}"),
+    ]
+    parts: list[Part] = [Facts([fact for fact in facts if fact[1]])]
+    if row["reasons"]:
+        title = "why it was refused" if row["outcome"] == "refused" else "worth knowing"
+        parts.append(Words("\n".join(row["reasons"]), title))
+    if seen := evidence.get("requirements"):
+        parts.append(Listing("requirements", [_requirement(one) for one in seen], most=40))
+    if paired := evidence.get("champion"):
+        parts += _paired(paired, row["subject"])
+        if then := _champion(gateway, row, paired):
+            title = f"when {paired['subject']} was judged, on other rows"
+            parts.append(Listing(title, [_requirement(one) for one in then], most=40))
+    if metrics := evidence.get("metrics"):
+        others = [{"metric": name, "value": value} for name, value in metrics.items()]
+        parts.append(Listing("all metrics on these rows", others, most=40))
+    return parts
+
+
+def judged_on(said: Mapping[str, Any] | None) -> str:
+    """Return in words which rows a model was judged on."""
+    if not said:
+        return ""
+    rows = f"{said.get('rows', 0):,} rows"
+    if said.get("what") != "moments":
+        return f"{rows} set apart for validation"
+    start, end = (str(said.get(name))[:10] for name in ("start", "end"))
+    over = start if start == end else f"{start} to {end}"
+    return f"{rows} of {over}, labels known by {str(said.get('known_by'))[:10]}"
+
+
+def met(one: Mapping[str, Any]) -> str:
+    """Return whether a requirement was met, as a word that lists give glyph and colour."""
+    return "not measured" if one.get("observed") is None else "ok" if one.get("met") else "fail"
+
+
+def _requirement(one: Mapping[str, Any]) -> dict[str, Any]:
+    row = {
+        "verdict": met(one),
+        "requirement": one.get("id"),
+        "observed": one.get("observed"),
+        "limit": f"{one.get('comparison', '')} {one.get('limit', 0):g}",
+        "n": one.get("n"),
+    }
+    return row | ({"why": one["why"]} if one.get("why") else {})
+
+
+def _champion(
+    gateway: Gateway, row: Mapping[str, Any], paired: Mapping[str, Any]
+) -> Sequence[Mapping[str, Any]]:
+    """Return what the champion's own gate had seen; it saw other rows, so it is no comparison."""
+    if not paired.get("subject"):
+        return []
+    found = gateway.rows(CHAMPIONS, [paired["subject"], row["ts"]])
+    return list(json.loads(found[0]["evidence"]).get("requirements", [])) if found else []
+
+
+def _paired(paired: Mapping[str, Any], subject: str) -> list[Part]:
+    metric = paired.get("metric")
+    rows: list[tuple[str, object]] = [
+        (f"{subject} {metric}", paired.get("challenger")),
+        (f"{paired.get('subject')} {metric}", paired.get("champion")),
+        ("difference", _signed(paired.get("difference"))),
+    ]
+    if paired.get("low") is not None and paired.get("high") is not None:
+        rows.append(("95 % interval", f"{_signed(paired['low'])} to {_signed(paired['high'])}"))
+    if paired.get("p_better") is not None:
+        rows.append(("better in", f"{paired['p_better']:.0%} of {paired.get('resamples', 0):,} resamples"))
+    rows += [("n", paired.get("n")), ("so it is", paired.get("verdict"))]
+    return [Facts([one for one in rows if one[1] is not None], "both on the same rows")]
+
+
+def _signed(value: float | None) -> str | None:
+    return None if value is None else f"{value:+.4f}"

@@ -1,0 +1,71 @@
+"""The way out while jobs run: asked once, then they are ended, and the program leaves in under a second.
+
+What the application does to hook this in: inherit `Quits` before `Frame`; make `self.jobs = Jobs(root)` in `__init__`;
+in `on_mount`, `query_one(StatusLine).follow(self.jobs)` and `query_one(Strip).follow(self.jobs)`; in `tick`,
+`query_one(StatusLine).elsewhere = self.gateway.busy()`; bind `exclamation_mark` to `jobs`, `q,ctrl+q` to `quit`.
+"""
+
+from __future__ import annotations
+
+from textual import events
+
+from mlcycle_app.tui.dialogs.confirm import ConfirmScreen
+from mlcycle_app.tui.dialogs.jobs import JobsScreen
+from mlcycle_app.tui.frame import Frame
+from mlcycle_app.tui.jobs import Jobs
+from mlcycle_app.tui.widgets.status_line import StatusLine
+
+__all__ = ["Quits"]
+
+
+class Quits(Frame[None]):
+    """The part of the application that keeps jobs and does not leave them behind."""
+
+    jobs: Jobs
+
+    def typed_command(self, words: str) -> str:
+        """Return words after `mlcycle` as they can be typed where the program was started."""
+        return f"mlcycle {words}"
+
+    def action_jobs(self) -> None:
+        """Show the jobs."""
+        if not isinstance(self.screen, JobsScreen):
+            self.push_screen(JobsScreen(self.jobs, self.typed_command))
+
+    async def action_quit(self) -> None:
+        """Leave; who has jobs at work is asked first."""
+        running = self.jobs.running
+        if not running:
+            self.exit()
+            return
+        if isinstance(self.screen, ConfirmScreen):
+            return
+        many = f"{len(running)} jobs are" if len(running) > 1 else "1 job is"
+        names = "\n".join(f"  {job.title}" for job in running)
+        question = ConfirmScreen(
+            f"{many} running: stop {'them' if len(running) > 1 else 'it'} and quit?",
+            verb="Stop and quit",
+            more=names,
+        )
+        self.push_screen(question, self._answered)
+
+    def leave(self, code: int) -> None:
+        """End for a reason from outside (SIGTERM, SIGHUP, a parent that is gone): jobs end too, nobody is asked."""
+        self.jobs.end()
+        super().leave(code)
+
+    async def on_event(self, event: events.Event) -> None:
+        """Whatever key it is: who presses one has seen how the last job ended."""
+        if isinstance(event, events.Key):
+            for line in self.query(StatusLine):
+                line.key_pressed()
+        await super().on_event(event)
+
+    def on_unmount(self) -> None:
+        """However it ends, no job is left behind."""
+        self.jobs.end()
+
+    def _answered(self, yes: bool | None) -> None:
+        if yes:
+            self.jobs.end()
+            self.exit()

@@ -1,0 +1,186 @@
+"""Cards of the Deploy view: a model version and why the gate let it through or not, a server, an image, a decision."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.text import Text
+
+from mlcycle_app.gateway import Gateway
+from mlcycle_app.tui.card import Card, Facts, Listing, Part, Words
+from mlcycle_app.tui.cells import harmless, number
+from mlcycle_app.tui.glyphs import glyph, style_of
+
+__all__ = ["MINUTES", "decision_card", "deployment_card", "image_card", "model_card"]
+
+MODEL = """SELECT v.model, v.version, v.format, v.task, v.bytes, v.parity, v.created_at, v.run_id::VARCHAR AS run_id,
+  (SELECT string_agg(alias, ', ' ORDER BY alias) FROM aliases a
+   WHERE a.model = v.model AND a.version = v.version) AS alias,
+  (SELECT name FROM runs r WHERE r.run_id = v.run_id) AS run, t.name AS training_set, t.rows, t.features,
+  (SELECT string_agg(deployment, ', ' ORDER BY deployment) FROM deployments d
+   WHERE d.model = v.model AND d.version = v.version AND d.state = 'running') AS serves
+FROM model_versions v LEFT JOIN training_sets t USING (training_set_id) WHERE v.model || ':' || v.version = ?"""
+GATE = """SELECT kind, subject, outcome, reasons, evidence, decided_by, ts FROM decisions
+WHERE subject = ? AND kind = 'gate' ORDER BY ts DESC, decision_id DESC LIMIT 1"""
+DECISION = "SELECT kind, subject, outcome, reasons, evidence, decided_by, ts FROM decisions WHERE decision_id = ?::UUID"
+MINUTES = 15
+LINES = 20
+"""Last lines of a server's log that its card shows."""
+FEATURES = 40
+
+
+def model_card(gateway: Gateway, model: str) -> Card:
+    """Return the card of a version: what it is, how the gate judged it last, what it takes."""
+    with gateway.one_state():
+        row = gateway.rows(MODEL, [model])[0]
+        gates = gateway.rows(GATE, [model])
+    run, learnt = row["run_id"][-8:], "no training set is noted"
+    if row["training_set"]:
+        learnt = f"{row['training_set']}, {row['rows']:,} rows"
+    parity = "not measured"
+    if row["parity"] is not None:
+        parity = f"{row['parity']:.2g}, the most that package and fit differ by"
+    facts: list[tuple[str, object]] = [
+        ("alias", row["alias"]),
+        ("serves", row["serves"] or "nowhere now"),
+        ("run", f"{row['run']} ({run})" if row["run"] else run),
+        ("learnt from", learnt),
+        ("task", row["task"]),
+        ("format", f"{row['format']}, {row['bytes']:,} bytes"),
+        ("parity", parity),
+        ("created", row["created_at"]),
+    ]
+    parts: list[Part] = [Facts(facts)]
+    if gates:
+        parts += _judged(gates[0], "the gate")
+        refused = gates[0]["outcome"] == "refused"
+        hint = "G asks again, or with other limits" if refused else "r serves it  b builds its image"
+        if not refused and "champion" not in (row["alias"] or ""):
+            hint = "P lets it become champion"
+    else:
+        parts.append(Words("it was not asked about this version yet", "the gate"))
+        hint = "G asks the gate  P asks it and promotes"
+    features = row["features"] or []
+    shown = ", ".join(features[:FEATURES])
+    more = f" and {len(features) - FEATURES} more" if len(features) > FEATURES else ""
+    if features:
+        parts.append(Words(shown + more, f"{len(features)} features"))
+    return Card(model, parts, hint)
+
+
+def decision_card(gateway: Gateway, decision_id: str) -> Card:
+    """Return the card of a decision: who decided what, on which evidence."""
+    row = gateway.rows(DECISION, [decision_id])[0]
+    return Card(f"{row['kind']} of {row['subject']}", _judged(row, ""), "G asks the gate again")
+
+
+def deployment_card(gateway: Gateway, name: str) -> Card:
+    """Return the card of a deployment: as it is now, what it served lately, what it said last."""
+    with gateway.one_state():
+        found = gateway.do("deploy.find", name)
+        traffic = gateway.do("monitor.panel", minutes=MINUTES, deployment=name).traffic
+        log = gateway.do("deploy.logs", name, LINES)
+    facts: list[tuple[str, object]] = [
+        ("state", found.state),
+        ("serves", f"{found.model}:{found.version}"),
+        ("url", found.url),
+        ("process", found.pid),
+        ("since", found.since),
+    ]
+    if found.why:
+        facts.append(("why", found.why))
+    about = "about " if traffic.approximate else ""
+    times = [("p50", traffic.p50), ("p95", traffic.p95), ("p99", traffic.p99)]
+    latency = "  ".join(f"{key} {about}{value:.3g} ms" for key, value in times if value is not None)
+    served: list[tuple[str, object]] = [
+        ("answered", f"{traffic.predictions:,}"),
+        ("errors", f"{traffic.errors:,}"),
+        ("latency", f"{latency}  (n = {traffic.predictions:,})" if latency else "nothing was asked"),
+        ("CPU", "not measured" if traffic.cpu_pct is None else f"{traffic.cpu_pct:.3g} % of a core, mean"),
+        ("memory", "not measured" if traffic.rss_mb is None else f"{traffic.rss_mb:,.0f} MB at most"),
+    ]
+    if traffic.last_at is not None:
+        served.append(("last asked", traffic.last_at))
+    said = "\n".join(harmless(line) for line in log.lines)
+    parts: list[Part] = [Facts(facts), Facts(served, f"the last {MINUTES} min")]
+    parts.append(
+        Words(said or "nothing: it speaks when something goes wrong", f"what it said last ({log.path.name})")
+    )
+    hint = "x stops it  S swaps in the champion" if found.state == "running" else "r starts it"
+    return Card(name, parts, hint)
+
+
+def image_card(row: Mapping[str, Any]) -> Card:
+    """Return the card of an image: what it is, and how to run it anywhere."""
+    facts: list[tuple[str, object]] = [
+        ("serves", row["model"]),
+        ("bytes", row["bytes"]),
+        ("built", row["built"]),
+        ("digest", row["digest"]),
+    ]
+    how = f"docker run --rm -p 127.0.0.1:8080:8080 {row['tag']}"
+    why = (
+        "It holds the model, its server and nothing of the workspace; it runs as nobody and asks no network."
+    )
+    return Card(str(row["tag"]), [Facts(facts), Words(how, "to run it"), Words(why)], "b builds one")
+
+
+def _judged(row: Mapping[str, Any], title: str) -> list[Part]:
+    evidence = json.loads(row["evidence"]) if row["evidence"] else {}
+    facts: list[tuple[str, object]] = [("outcome", row["outcome"])]
+    if told := _rows(evidence.get("judged_on") or {}):
+        facts.append(("judged on", told))
+    facts += [("decided by", row["decided_by"]), ("when", row["ts"])]
+    parts: list[Part] = [Facts(facts, title)]
+    if row["reasons"]:
+        parts.append(_reasons(row["reasons"], refused=row["outcome"] == "refused"))
+    if requirements := evidence.get("requirements"):
+        parts.append(Listing("requirements", [_requirement(one) for one in requirements], ("observed", "n")))
+    if against := evidence.get("champion"):
+        parts.append(Words(_against(against), f"beside the champion {against.get('subject', '')}"))
+    metrics = {key: value for key, value in (evidence.get("metrics") or {}).items() if value is not None}
+    if metrics:
+        parts.append(
+            Facts([(key, number(value)) for key, value in metrics.items()], "other metrics on the same rows")
+        )
+    return parts
+
+
+def _reasons(reasons: Sequence[str], *, refused: bool) -> Words:
+    text = Text()
+    for reason in reasons:
+        if refused:
+            text.append(f"{glyph('failed')} ", style=style_of("failed"))
+        text.append(f"{harmless(reason)}\n")
+    text.rstrip()
+    return Words(text, "why it was refused" if refused else "worth knowing")
+
+
+def _requirement(one: Mapping[str, Any]) -> dict[str, Any]:
+    measured = one.get("observed") is not None
+    return {
+        "verdict": ("pass" if one["met"] else "fail") if measured else "not measured",
+        "requirement": one["id"],
+        "observed": number(float(one["observed"])) if measured else None,
+        "limit": f"{one['comparison']} {one['limit']:g}",
+        "n": one["n"],
+    }
+
+
+def _rows(told: Mapping[str, Any]) -> str:
+    rows = f"{told['rows']:,} " if "rows" in told else ""
+    if told.get("what") == "moments":
+        start, end = (str(told[key]).replace("T", " ").removesuffix(" 00:00:00") for key in ("start", "end"))
+        return f"{rows}labelled rows of {start}" + ("" if start == end else f" to {end}")
+    return f"{rows}{told.get('what', '')} rows" if told else ""
+
+
+def _against(told: Mapping[str, Any]) -> str:
+    if "difference" not in told:
+        return f"{told.get('verdict', 'not compared')}: {told.get('why', '')}"
+    return (
+        f"{told['verdict']}: {told['metric']} {told['challenger']:.4g} against {told['champion']:.4g}, "
+        f"{told['difference']:+.3f} [{told['low']:+.3f}, {told['high']:+.3f}] on the same {told['n']:,} rows"
+    )

@@ -1,0 +1,147 @@
+"""Other keys: read from the file, checked with their line, bound, and written in footer and help."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.tui.screen import press, settle, text
+
+from mlcycle.errors import DeclarationError
+from mlcycle.settings import load
+from mlcycle_app.commands import COMMANDS
+from mlcycle_app.tui.app import CycleApp
+from mlcycle_app.tui.keymap import actions, keymap, written
+from mlcycle_app.tui.keys import KEYS
+
+Make = Callable[..., CycleApp]
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Callable[[str], dict[str, str]]:
+    def made(lines: str) -> dict[str, str]:
+        file = tmp_path / "config.toml"
+        file.write_text(f"[keys]\n{lines}\n")
+        return keymap(load(file).keys)
+
+    return made
+
+
+Read = Callable[[str], dict[str, str]]
+
+
+def test_every_key_of_the_ui_can_be_named(read: Read) -> None:
+    known = actions()
+    assert {key.id for key in KEYS if not key.rows} <= known.keys()
+    assert {command.id for command in COMMANDS if command.key} <= known.keys()
+    assert {"rows.open", "help.close", "confirm.no"} <= known.keys()
+
+
+def test_without_the_table_nothing_is_changed() -> None:
+    assert keymap(()) == {}
+
+
+@pytest.mark.parametrize(
+    ("said", "bound"),
+    [
+        ("quit = 'ctrl+x'", "ctrl+x"),
+        ("quit = 'Q'", "Q"),
+        ("quit = 'shift+q'", "Q"),
+        ("quit = 'Ctrl+Shift+X'", "ctrl+shift+x"),
+        ("quit = 'ctrl+X'", "ctrl+shift+x"),
+        ("quit = '~'", "tilde"),
+        ("quit = [',']", "comma"),
+        ("quit = [',', 'F9']", "comma,f9"),
+        ("quit = 'F9, f8'", "f9,f8"),
+        ("quit = 'Del'", "delete"),
+        ("quit = 'ctrl++'", "ctrl+plus"),
+        ("quit = 'f9, F9'", "f9"),
+    ],
+)
+def test_keys_may_be_written_as_people_write_them(read: Read, said: str, bound: str) -> None:
+    assert read(said) == {"quit": bound}
+
+
+@pytest.mark.parametrize(
+    ("lines", "line", "words"),
+    [
+        ("quti = 'x'", 2, "no action is called `quti`; did you mean `quit`?"),
+        ("# one\n\nhome = 'x'", 4, "did you mean `go.home`?"),
+        ("'data ingest' = 'x'", 2, "did you mean `data.ingest`?"),
+        ("quit = 'ctrk+x'", 2, "there is no key `ctrk+x`; did you mean `ctrl+x`?"),
+        ("quit = 'pgedown'", 2, "there is no key `pgedown`; did you mean `pagedown`?"),
+        ("quit = 'xx'", 2, "there is no key `xx`"),
+        ("quit = 'ctrl+i'", 2, "cannot tell ctrl+i from tab"),
+        ("quit = 'ctrl+['", 2, "cannot tell ctrl+[ from escape"),
+        ("quit = 'ctrl+space'", 2, "does not reach programs"),
+        ("quit = 'ctrl+c'", 2, "`quit` cannot have ctrl+c: it copies marked text"),
+        ("quit = 'up'", 2, "it moves in lists and pages"),
+        ("quit = 'y'", 2, "`quit` and `copy` are both on y everywhere"),
+        ("zoom = 'y'\ncopy = 'f7'\nhelp = 'f7'", 4, "`help` and `copy` are both on F7 everywhere"),
+        ("'data.ingest' = 'z'", 2, "`data.ingest` and `zoom` are both on z on Data"),
+        ("zoom = 'i'", 2, "are both on i on"),
+        ("'help.up' = 'j'", 2, "`help.up` and `help.down` are both on j in that dialog"),
+        ("zoom = 'enter'", 2, "are both on enter in lists"),
+    ],
+)
+def test_a_mistake_is_answered_with_its_line_and_what_is_near(
+    read: Read, tmp_path: Path, lines: str, line: int, words: str
+) -> None:
+    with pytest.raises(DeclarationError) as caught:
+        read(lines)
+    assert words in str(caught.value)
+    assert str(caught.value).startswith(f"{tmp_path / 'config.toml'}:{line}: ")
+
+
+def test_two_actions_may_change_places(read: Read) -> None:
+    assert read("zoom = 'y'\ncopy = 'z'") == {"zoom": "y", "copy": "z"}
+
+
+def test_one_key_may_do_different_things_on_different_screens_and_in_dialogs(read: Read) -> None:
+    assert read("'data.ingest' = 'f7'\n'models.promote' = 'f7'\n'confirm.no' = 'f7'")
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [
+        ("question_mark", "?"),
+        ("f5", "F5"),
+        ("escape", "esc"),
+        ("ctrl+x", "ctrl+x"),
+        ("space", "space"),
+        ("G", "G"),
+    ],
+)
+def test_keys_are_written_short(key: str, shown: str) -> None:
+    assert written(key) == shown
+
+
+async def test_other_keys_act_and_are_shown_and_the_old_ones_are_free(make: Make, read: Read) -> None:
+    app = make(keys=read("help = 'f7'\n'move.down' = 'f8'\n'go.data' = 'f9'"))
+    async with app.run_test(size=(140, 40)) as pilot:
+        await settle(pilot)
+        assert " F7 help" in text(app) and "0 1 F9 3 4 5 6 7" in text(app)
+        await press(pilot, "question_mark")
+        assert len(app.screen_stack) == 1
+        await press(pilot, "f9")
+        assert app.query_one("#views").current == "view-2"  # type: ignore[attr-defined]
+        await press(pilot, "f7")
+        page = text(app)
+        assert "F8 k" in page and "j k" not in page
+
+
+async def test_swapped_keys_do_what_the_other_did(make: Make, read: Read) -> None:
+    app = make(keys=read("zoom = 't'\nteach = 'z'"))
+    async with app.run_test(size=(140, 40)) as pilot:
+        await press(pilot, "1", "t")
+        assert app.query(".-zoomed")
+        await press(pilot, "t", "z")
+        assert app.query_one("#teach").display
+
+
+async def test_the_next_app_has_its_own_keys_again(make: Make) -> None:
+    app = make()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert " ? help" in text(app)

@@ -1,0 +1,121 @@
+"""The Retrain screen: from a trigger to a decision by its keys alone, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from tests.tui.screen import press, settle, text
+from textual.pilot import Pilot
+
+from mlcycle.workspace import Workspace
+from mlcycle_app.gateway import Gateway
+from mlcycle_app.tui.app import CycleApp
+
+Make = Callable[..., CycleApp]
+NARROW, WIDE = (80, 24), (140, 40)
+
+
+def words(app: CycleApp) -> str:
+    """Return the screen without frames, as one line."""
+    return " ".join("".join(sign for sign in text(app) if sign not in "│╭╮╰╯─").split())
+
+
+async def write(pilot: Pilot[None], said: str) -> None:
+    """Type text into what has the focus."""
+    for sign in said:
+        await pilot.press({" ": "space", ":": "colon", "_": "underscore"}.get(sign, sign))
+    await settle(pilot)
+
+
+async def done(pilot: Pilot[None]) -> None:
+    """Wait for the job; it went well."""
+    app = pilot.app
+    assert isinstance(app, CycleApp)
+    await app.jobs.wait()
+    await settle(pilot)
+    assert app.jobs.all[0].state == "done", list(app.jobs.all[0].lines)
+
+
+async def test_a_trigger_shows_its_evidence_and_a_decision_the_numbers(make: Make) -> None:
+    app = make(first=7)
+    async with app.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        told = words(app)
+        assert "asks because of" in told and "alerts" in told
+        await press(pilot, "tab")
+        assert "gate of late:" in words(app)
+
+
+@pytest.mark.slow
+async def test_from_new_data_to_a_champion_and_back_by_keys(make: Make, own: Workspace) -> None:
+    app = make(own, first=7)
+    gateway = Gateway(own)
+    champion = "SELECT version FROM aliases WHERE alias = 'champion'"
+    [before] = gateway.rows(champion)
+    async with app.run_test(size=NARROW) as pilot:
+        await settle(pilot)
+        await press(pilot, "p")
+        await done(pilot)
+        assert gateway.rows("SELECT state FROM triggers") == [{"state": "open"}]
+        await press(pilot, "enter")
+        told = words(app)
+        assert (
+            "untrained data" in told
+            and "data no champion has learnt from" in told
+            and "mlcycle retrain run" in told
+        ), text(app)
+        await press(pilot, "escape", "r")
+        await done(pilot)
+        [challenger] = gateway.rows("SELECT version FROM aliases WHERE alias = 'challenger'")
+        name = f"flats_model:{challenger['version']}"
+        await press(pilot, "P")
+        assert name in words(app)  # the form names it
+        await press(pilot, "enter")
+        assert "is needed" in words(app)
+        await write(pilot, "old data was thin")
+        await press(pilot, "enter")
+        assert f"Let {name} become champion?" in words(app)
+        await press(pilot, "enter")
+        assert gateway.rows(champion) == [before]  # nothing typed, nothing done
+        await write(pilot, name)
+        await press(pilot, "enter")
+        await done(pilot)
+        assert gateway.rows(champion) == [challenger]
+        rows = gateway.rows("SELECT subject FROM decisions WHERE list_contains(reasons, 'old data was thin')")
+        assert rows == [{"subject": name}]
+        await press(pilot, "B")
+        assert "Bring the previous champion of flats_model back?" in words(app)
+        await write(pilot, "flats_model")
+        await press(pilot, "enter")
+        await done(pilot)
+        assert gateway.rows(champion) == [before]
+
+
+@pytest.mark.slow
+async def test_a_trigger_is_turned_down_with_a_reason_that_is_kept(make: Make, own: Workspace) -> None:
+    app = make(own, first=7)
+    gateway = Gateway(own)
+    async with app.run_test(size=NARROW) as pilot:
+        await settle(pilot)
+        await press(pilot, "p")
+        await done(pilot)
+        await press(pilot, "X")
+        await write(pilot, "too few rows")
+        await press(pilot, "enter")
+        await done(pilot)
+    assert gateway.rows("SELECT state FROM triggers") == [{"state": "rejected"}]
+    rows = gateway.rows("SELECT outcome FROM decisions WHERE list_contains(reasons, 'too few rows')")
+    assert rows == [{"outcome": "refused"}]
+
+
+async def test_approving_another_model_than_the_challenger_is_refused(own: Workspace) -> None:
+    from click.testing import CliRunner
+
+    from mlcycle_app.cli.retrain import retrain_approve
+    from mlcycle_app.gateway import UsageError
+
+    given = ["-w", str(own.root), "flats_model:7", "--reason", "why not"]
+    answer = CliRunner().invoke(retrain_approve, given)
+    assert isinstance(answer.exception, UsageError)
+    assert "flats_model:7 is not the challenger" in str(answer.exception)
