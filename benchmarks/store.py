@@ -215,15 +215,15 @@ def opening(ledger: Ledger, workspace: Workspace) -> None:
     """One question to a store with 10,000 runs, and the list of the newest of them."""
     from mlcycle import experiments
     from mlcycle.store import Store
-    from mlcycle_app.tables import TABLES
+    from mlcycle_app.gateway import Gateway
 
     store = Store(workspace)
     store.read("SELECT 1")
     took = median(lambda: cpu(lambda: store.read("SELECT 1")))
     floor = median(lambda: cpu(lambda: _bare_ask(workspace, "SELECT 1")))
     ledger.said("open read-only, ask, close", took, 15e-3, floor, note="a DuckDB is kept, without a file")
-    shown = TABLES["runs"].sql
-    took = median(lambda: cpu(lambda: store.read(shown)))
+    shown = partial(Gateway(workspace).table, "runs")
+    took = median(lambda: cpu(shown))
     floor = median(lambda: cpu(lambda: _bare_ask(workspace, BARE_LIST.format(500))))
     ledger.said("run list as shown: newest 500 of 10,000 x 20 values", took, 50e-3, floor)
     for limit, budget in ((50, 50e-3), (1000, None)):
@@ -270,15 +270,13 @@ PANEL = "panel, the last 15 minutes"
 def _asked(workspace: Workspace) -> dict[str, float]:
     from mlcycle import experiments, monitor
     from mlcycle.store import Store
-    from mlcycle_app.tables import TABLES
+    from mlcycle_app.gateway import Gateway
 
-    store = Store(workspace)
+    store, shown = Store(workspace), partial(Gateway(workspace).table, "runs")
     monitor.panel(workspace)
     found = {
         "open read-only, ask, close": median(lambda: cpu(lambda: store.read("SELECT 1"))),
-        "run list as shown, newest 500 of 10,000": median(
-            lambda: cpu(lambda: store.read(TABLES["runs"].sql))
-        ),
+        "run list as shown, newest 500 of 10,000": median(lambda: cpu(shown)),
         "runs with all their values, newest 50": median(
             lambda: cpu(lambda: experiments.list_runs(workspace, limit=50))
         ),

@@ -16,7 +16,7 @@ import contextlib
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -24,7 +24,7 @@ __all__ = ["PICTURES", "SIZE", "cleaned", "draw", "main"]
 
 PICTURES = Path(__file__).parent / "pictures"
 SIZE = (120, 36)
-STILL = 3
+STILL = 2
 """Looks that must find the same picture before it is taken."""
 LOOKS = 100
 PAUSE_S = 0.15
@@ -63,8 +63,8 @@ def cleaned(svg: str) -> str:
     return "\n".join(line.rstrip() for line in svg.splitlines() if line.strip()) + "\n"
 
 
-def draw(folder: Path, *, now: datetime, wall: datetime) -> dict[str, str]:
-    """Return every screen as SVG, by its name.
+def draw(folder: Path, *, now: datetime, wall: datetime, numbers: Sequence[int] = range(8)) -> dict[str, str]:
+    """Return screens as SVG, by their names.
 
     Parameters
     ----------
@@ -74,9 +74,11 @@ def draw(folder: Path, *, now: datetime, wall: datetime) -> dict[str, str]:
         The time in the story.
     wall
         The time on the wall, from which ages are counted.
+    numbers
+        Of the screens, all unless said.
     """
     with _standing(folder, now, wall):
-        return asyncio.run(_screens(folder))
+        return asyncio.run(_screens(folder, numbers))
 
 
 @contextlib.contextmanager
@@ -105,7 +107,7 @@ def _standing(folder: Path, now: datetime, wall: datetime) -> Iterator[None]:
                 os.environ[name] = value
 
 
-async def _screens(folder: Path) -> dict[str, str]:
+async def _screens(folder: Path, numbers: Sequence[int]) -> dict[str, str]:
     from textual.pilot import Pilot
 
     from mlcycle_app.commands import PHASES
@@ -127,7 +129,8 @@ async def _screens(folder: Path) -> dict[str, str]:
     pictures = {}
     app = CycleApp(Gateway.open(folder), look=Look(DARK))
     async with app.run_test(size=SIZE) as pilot:
-        for number, name in enumerate(PHASES):
+        for number in numbers:
+            name = PHASES[number]
             await pilot.press(str(number))
             picture = pictures[name.lower()] = await still(pilot)
             if DEFECT in picture:

@@ -97,10 +97,8 @@ def write_table(gateway: Gateway, name: str, arranged: Arrangement, form: str, o
     return write_csv(out, TABLES[name].columns, rows) if form == "csv" else write_json(out, rows)
 
 
-def export(
-    gateway: Gateway, name: str, arranged: Arrangement, form: str, folder: Path | None = None
-) -> tuple[Path, int]:
-    """Write a table into a new file `<table>-<time>.<form>`; return its path and the number of rows.
+def export(gateway: Gateway, name: str, arranged: Arrangement, form: str, folder: Path | None = None) -> Path:
+    """Write a table into a new file `<table>-<time>.<form>`; return its path.
 
     Parameters
     ----------
@@ -111,11 +109,11 @@ def export(
     """
     with _fresh(gateway, name, form, folder) as out:
         try:
-            count = write_table(gateway, name, arranged, form, out)
+            write_table(gateway, name, arranged, form, out)
         except BaseException:
             Path(out.name).unlink()
             raise
-        return Path(out.name), count
+        return Path(out.name)
 
 
 def written(gateway: Gateway, name: str, text: str, folder: Path | None = None) -> Path:
@@ -130,18 +128,19 @@ def _fresh(gateway: Gateway, name: str, form: str, folder: Path | None) -> IO[st
     from mlcycle_app.gateway import CouldNot
 
     stem = f"{name.replace(' ', '-')}-{gateway.wall():%Y%m%dT%H%M%SZ}"
-    place = Path.cwd() if folder is None else folder
-    number = 1
-    while True:
-        path = place / (f"{stem}.{form}" if number == 1 else f"{stem}-{number}.{form}")
-        try:
-            return path.open("x", encoding="utf-8", newline="")
-        except FileExistsError:
-            number += 1
-        except OSError as error:
-            raise CouldNot(
-                f"{path} cannot be written: {error.strerror}", hint="start in a folder that can be written"
-            ) from error
+    number, path = 1, Path(f"{stem}.{form}")
+    try:
+        place = Path.cwd() if folder is None else folder
+        while True:
+            path = place / (f"{stem}.{form}" if number == 1 else f"{stem}-{number}.{form}")
+            try:
+                return path.open("x", encoding="utf-8", newline="")
+            except FileExistsError:
+                number += 1
+    except OSError as error:
+        raise CouldNot(
+            f"{path} cannot be written: {error.strerror}", hint="start in a folder that can be written"
+        ) from error
 
 
 def _field(value: Any) -> str:

@@ -42,6 +42,16 @@ class Page:
     keys: Sequence[str] = ()
     """What tells each row from all others, for as long as it exists."""
 
+    def row_at(self, place: int) -> Mapping[str, Any] | None:
+        """Return the row at a place of the whole table, if it is on this page."""
+        index = place - self.start
+        return self.rows[index] if 0 <= index < len(self.rows) else None
+
+    def key_at(self, place: int) -> str:
+        """Return the key of the row at a place of the whole table; empty if it is not on this page."""
+        index = place - self.start
+        return self.keys[index] if 0 <= index < len(self.keys) else ""
+
 
 def quoted(name: str) -> str:
     """Return a name as SQL takes any."""

@@ -203,7 +203,7 @@ TABLES = {
         f"""WITH listed AS MATERIALIZED (SELECT run_id, name, status, started_at AS started, ended_at, experiment, git_commit FROM runs {PAGE}),
            told AS (SELECT run_id, min({{'other': w.metric IS NULL, 'key': key, 'value': value}}, 2) AS two FROM latest_metrics SEMI JOIN listed USING (run_id)
              LEFT JOIN (SELECT DISTINCT metric FROM requirements WHERE until IS NULL) w ON w.metric = key GROUP BY run_id)
-           SELECT r.status, coalesce(n.name, r.name, right(r.run_id::VARCHAR, 8)) AS run, array_to_string([t.key || ' ' || printf('%.4g', t.value) FOR t IN m.two], ', ') AS metrics,
+           SELECT r.status, coalesce(n.name, r.name, right(r.run_id::VARCHAR, 8)) AS run, array_to_string([t.key || ' ' || printf('%.4g', t.value) FOR t IN m.two], '  ') AS metrics,
              r.started, round(epoch(r.ended_at) - epoch(r.started), 2) AS seconds, r.experiment, left(r.git_commit, 8) AS git, right(r.run_id::VARCHAR, 8) AS id,
              r.run_id, m.two[1].key AS first, m.two[1].value AS value
            FROM listed r LEFT JOIN told m USING (run_id)

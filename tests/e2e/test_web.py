@@ -308,6 +308,32 @@ async def test_the_servers_end_leaves_no_process_even_with_a_tab_open(workspace:
             gone(processes)
 
 
+STUBBORN = """
+import signal, subprocess, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+waiting = [sys.executable, "-c", "import signal; signal.pause()"]
+job = subprocess.Popen(waiting, stdout=subprocess.DEVNULL, start_new_session=True)
+said = str(job.pid).encode()
+sys.stdout.buffer.write(b"__GANGLION__\\nD" + len(said).to_bytes(4, "big") + said)
+sys.stdout.flush()
+while True:
+    signal.pause()
+"""
+
+
+async def test_a_process_that_will_not_end_is_killed_with_what_it_started() -> None:
+    async with in_process([sys.executable, "-c", STUBBORN]) as guard, visitor() as client:
+        place = f"http://127.0.0.1:{guard.port}"
+        await client.get(guard.link)
+        tab = await client.ws_connect(f"{place}/ws", origin=place)
+        message = await tab.receive(timeout=LIMIT_S)
+        job = psutil.Process(int(message.data))
+        parent = job.parent()
+        assert parent is not None
+        await tab.close()
+        await asyncio.to_thread(gone, [job, parent])
+
+
 async def test_a_tab_whose_process_cannot_begin_shows_why(workspace: Path) -> None:
     command = [*COMMAND, "-w", str(workspace / "nowhere")]
     async with in_process(command) as one, visitor() as client:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from rich.segment import Segment
 from textual.pilot import Pilot
+from textual.worker import WorkerCancelled
 
 from mlcycle_app.tui.app import CycleApp
 
@@ -29,7 +31,8 @@ async def settle(pilot: Pilot[None]) -> None:
     for _ in range(20):
         before = text(app)
         await pilot.pause()
-        await app.workers.wait_for_complete()
+        with suppress(WorkerCancelled):  # a card that the cursor has left is not read to its end
+            await app.workers.wait_for_complete()
         await pilot.pause()
         if text(app) == before:
             return

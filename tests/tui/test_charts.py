@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -173,17 +174,8 @@ def curves(**more: object) -> Curves:
     """Return two lines with a limit."""
     x = [NOON + 60 * minute for minute in range(60)]
     two = [Curve("p50", x, [10.0] * 60), Curve("p95", x, [30.0 + minute % 7 for minute in range(60)])]
-    return Curves(
-        **{
-            "title": "latency",
-            "lines": two,
-            "limit": 50.0,
-            "sign": "<=",
-            "y_label": "ms",
-            "times": True,
-            **more,
-        }
-    )  # type: ignore[arg-type]
+    made = Curves("latency", two, 50.0, "<=", y_label="ms", times=True)
+    return replace(made, **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("theme", [DARK, LIGHT, ANSI], ids=lambda theme: theme.name)

@@ -60,7 +60,7 @@ async def test_v_steps_through_the_rows_with_the_column_marked(make: Make, own: 
         assert isinstance(app.screen, RowsOfCheckScreen)
         told = words(app)
         assert "No two rows have the same `flat`" in told
-        assert "1 of 2 row 2, key 901" in told and "▸ flat 901" in told and "rent 700" in told
+        assert "1 of 2 row 2, key 901" in told and "▶ flat 901" in told and "rent 700" in told
         await press(pilot, "j")
         assert "2 of 2 row 3, key 901" in words(app) and "it was set aside" in words(app)
         await press(pilot, "j", "k", "k")
@@ -71,12 +71,43 @@ async def test_v_steps_through_the_rows_with_the_column_marked(make: Make, own: 
         assert not isinstance(app.screen, RowsOfCheckScreen)
 
 
+async def test_what_a_file_brought_is_shown_and_never_obeyed(make: Make, own: Workspace) -> None:
+    rows = "flat,rooms,metres,floor,town,rent\n960,2,50,1,\x1b[31mUlm\x1b]0;owned\x07,800\n"
+    (own.root / "odd.csv").write_text(rows)
+    gateway = Gateway(own)
+    gateway.do("data.ingest", own.root / "odd.csv", source="flats")
+    gateway.do("quality.check")
+    app = make(own, first=2)
+    async with app.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        for _ in range(60):
+            row = app.selection().row
+            if row is not None and row["check"] == "flats.town in set" and row["considered"] == 1:
+                break
+            await press(pilot, "j")
+        assert "Ulm" in text(app) and "\x1b" not in text(app)
+        await press(pilot, "v")
+        assert "▶ town" in words(app) and "owned" in text(app)
+        assert "\x1b" not in text(app) and "\x07" not in text(app)
+
+
+async def test_explain_says_the_same_on_the_command_line(own: Workspace) -> None:
+    from click.testing import CliRunner
+
+    from mlcycle_app.cli.data import quality_explain
+
+    answer = CliRunner().invoke(quality_explain, ["-w", str(own.root), "flats.flat unique"])
+    assert answer.exit_code == 0
+    assert "No two rows have the same `flat`" in answer.stdout
+    assert "row 3, set aside: flat=901" in answer.stdout
+
+
 async def test_v_on_a_row_set_aside_begins_with_that_row(make: Make, own: Workspace) -> None:
     app = make(own, first=2)
     async with app.run_test(size=NARROW) as pilot:
         await settle(pilot)
         await press(pilot, "tab", "tab", "enter")
-        assert "▸ flat" in words(app) and "the row as it was read" in words(app)
+        assert "▶ flat" in words(app) and "the row as it was read" in words(app)
         await press(pilot, "escape", "v")
         assert "2 of 2 row 3, key 901" in words(app)
 

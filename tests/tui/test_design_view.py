@@ -41,7 +41,7 @@ async def test_a_refused_gate_says_of_each_requirement_what_was_seen_and_whether
         told = words(app)
         assert "outcome" in told and "✗ refused" in told and "flats_model:1" in told
         assert "why it was refused" in told and "0.9999" in told
-        assert "✗ fail" in told and "✓ ok" in told and ">= 0.9999" in told
+        assert "✗ not met" in told and "✓ met" in told and "limit >= 0.9999, n " in told
         await press(pilot, "escape")
         assert "requirements" in text(app)
 

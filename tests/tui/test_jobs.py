@@ -22,7 +22,6 @@ from mlcycle_app.tui.job import TAIL, Job, Log, Progress
 from mlcycle_app.tui.job_words import duration, how_far, outcome
 from mlcycle_app.tui.jobs import Jobs
 from mlcycle_app.tui.widgets.log_tail import LogTail
-from mlcycle_app.tui.widgets.status_line import StatusLine
 
 Make = Callable[..., CycleApp]
 SIZE = (100, 30)
@@ -44,9 +43,9 @@ def jobs(workspace: Workspace) -> Iterator[Jobs]:
     made.end()
 
 
-def script(workspace: Workspace, body: str) -> list[str]:
+def script(workspace: Workspace, body: str, *, name: str = "script.py") -> list[str]:
     """Write a script; return the command that runs it."""
-    path = workspace.root / "script.py"
+    path = workspace.root / name
     path.write_text(body)
     return ["run", "--trust", "--", sys.executable, str(path)]
 
@@ -88,6 +87,7 @@ async def test_a_command_that_does_what_it_was_asked_is_done(jobs: Jobs) -> None
 
 async def test_a_no_is_a_result_and_an_error_says_what_to_type(jobs: Jobs, workspace: Workspace) -> None:
     refused = jobs.start(script(workspace, "raise SystemExit(4)"))
+    crashed = jobs.start(script(workspace, "raise ValueError('planted')", name="crash.py"))
     failed = jobs.start(["models", "gate"])
     wrong = jobs.start(["nonsense"])
     await asyncio.wait_for(jobs.wait(), 60)
@@ -97,6 +97,8 @@ async def test_a_no_is_a_result_and_an_error_says_what_to_type(jobs: Jobs, works
     assert failed.last.startswith("training.yaml: declares nothing yet") and failed.hint.startswith(
         "write training"
     )
+    assert (crashed.state, crashed.code) == ("failed", 1)
+    assert "ValueError: planted" in crashed.lines
     assert (wrong.state, wrong.code) == ("failed", 2)
 
 
@@ -133,6 +135,7 @@ async def test_a_cancelled_job_is_interrupted_and_says_so(jobs: Jobs) -> None:
 async def test_what_ignores_the_keyboard_is_ended_all_the_same(
     jobs: Jobs, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("mlcycle_app.tui.jobs.AGAIN_S", 0.05)
     monkeypatch.setattr("mlcycle_app.tui.jobs.ASK_S", 0.1)
     monkeypatch.setattr("mlcycle_app.tui.jobs.TELL_S", 0.2)
     body = """
@@ -302,6 +305,16 @@ async def test_x_stops_the_job_only_after_a_yes(make: Make, workspace: Workspace
         assert job.state == "cancelled"
 
 
+async def test_y_copies_the_command_as_it_can_be_typed(make: Make, workspace: Workspace) -> None:
+    app = make(workspace)
+    async with app.run_test(size=SIZE) as pilot:
+        app.jobs.start(["data", "list"])
+        await asyncio.wait_for(app.jobs.wait(), 60)
+        await pilot.press("exclamation_mark", "y")
+        await drawn(app, "sent to the terminal's clipboard")
+        assert app.clipboard == f"mlcycle -w {workspace.root} data list"
+
+
 async def test_words_are_found_in_a_log_which_then_no_longer_follows(
     make: Make, workspace: Workspace
 ) -> None:
@@ -377,7 +390,7 @@ async def test_another_process_at_work_is_named_and_never_waited_for(
         assert holder.stdout is not None
         await holder.stdout.readline()
         assert app.gateway.busy().startswith(f"pid {holder.pid} (python")
-        app.query_one(StatusLine).elsewhere = app.gateway.busy()
+        app.tick()
         await pilot.pause()
         assert f"● pid {holder.pid} (python" in text(app).splitlines()[-2]
         holder.kill()

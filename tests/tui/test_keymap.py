@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,6 +38,22 @@ def test_every_key_of_the_ui_can_be_named(read: Read) -> None:
     assert {key.id for key in KEYS if not key.rows} <= known.keys()
     assert {command.id for command in COMMANDS if command.key} <= known.keys()
     assert {"rows.open", "help.close", "confirm.no"} <= known.keys()
+
+
+def test_no_key_of_a_screen_is_taken_by_the_frame_or_by_its_lists() -> None:
+    screens = [action for action in actions().values() if action.kind == "screen"]
+    always = [
+        action
+        for action in actions().values()
+        if action.kind == "everywhere" or action.place in ("Pane", "Rows")
+    ]
+    taken = [
+        (one.id, other.id, key)
+        for one, other in itertools.product(screens, [*screens, *always])
+        for key in one.keys
+        if one.id != other.id and one.meets(other) and key in other.keys
+    ]
+    assert taken == []
 
 
 def test_without_the_table_nothing_is_changed() -> None:
@@ -111,6 +129,9 @@ def test_one_key_may_do_different_things_on_different_screens_and_in_dialogs(rea
         ("ctrl+x", "ctrl+x"),
         ("space", "space"),
         ("G", "G"),
+        ("slash", "/"),
+        ("left_square_bracket", "["),
+        ("alt+slash", "alt+slash"),
     ],
 )
 def test_keys_are_written_short(key: str, shown: str) -> None:
@@ -145,3 +166,20 @@ async def test_the_next_app_has_its_own_keys_again(make: Make) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         assert " ? help" in text(app)
+
+
+def test_the_page_about_settings_names_ids_that_exist_and_shows_a_file_that_is_right(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "howto" / "settings-and-keys.md").read_text()
+    table = page.partition("| ids |")[2].partition("Keys are written")[0]
+    named = [
+        name
+        for row in re.findall(r"^\| (.*?) \|", table, re.MULTILINE)
+        for name in re.findall("`(.+?)`", row)
+    ]
+    assert len(named) > 30 and set(named) <= actions().keys()
+    shown = re.search("```toml\n(.*?)```", page, re.DOTALL)
+    assert shown is not None
+    file = tmp_path / "config.toml"
+    file.write_text(shown[1])
+    found = load(file)
+    assert found.ui.time_zone == "Europe/Prague" and len(keymap(found.keys)) == len(found.keys)

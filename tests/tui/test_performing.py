@@ -86,7 +86,7 @@ async def test_what_cannot_be_undone_is_asked_and_no_is_the_answer_of_enter(
         await press(pilot, "enter", "escape")
         assert app.jobs.all == []
         await press(pilot, "B")
-        assert "Bring the previous champion back?" in text(app)
+        assert "Bring the previous champion of late back?" in text(app)
         await press(pilot, "enter")
         assert app.jobs.all == []
 

@@ -192,7 +192,7 @@ async def test_fifty_thousand_names_are_listed_and_narrowed_down(make: Make, tmp
 
 
 def test_names_that_are_no_text_are_only_drawn(tmp_path: Path) -> None:
-    (tmp_path / os.fsdecode(b"caf\xe9\x1b[31m")).write_text("")
+    (tmp_path / os.fsdecode(b"caf\xe9\x1b[31m\n\tx")).write_text("")
     (tmp_path / "lost").symlink_to("nowhere")
     names = [shown(entry.name) for entry in read_folder(tmp_path).entries if entry.name != UP]
     assert len(names) == 2 and all(name.isprintable() for name in names)

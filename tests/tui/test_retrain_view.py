@@ -69,6 +69,14 @@ async def test_from_new_data_to_a_champion_and_back_by_keys(make: Make, own: Wor
         await done(pilot)
         [challenger] = gateway.rows("SELECT version FROM aliases WHERE alias = 'challenger'")
         name = f"flats_model:{challenger['version']}"
+        await press(pilot, "J")
+        await app.jobs.wait()
+        await settle(pilot)
+        assert app.jobs.all[0].words == ("retrain", "judge")
+        assert app.jobs.all[0].state == "refused", list(
+            app.jobs.all[0].lines
+        )  # no rows that it has not learnt from
+        assert gateway.rows(champion) == [before]
         await press(pilot, "P")
         assert name in words(app)  # the form names it
         await press(pilot, "enter")

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from mlcycle.errors import DeclarationError
+from mlcycle.settings import load
 from mlcycle.workspace import Workspace
 from mlcycle_app.gateway import Gateway, WorkspaceError
-from mlcycle_app.tui import crash
-from mlcycle_app.tui.start import open_ui
+from mlcycle_app.tui import ages, crash
+from mlcycle_app.tui.cells import in_full
+from mlcycle_app.tui.frame import Look
+from mlcycle_app.tui.start import look_of, open_ui
+from mlcycle_app.tui.theme import CONTRAST
 
 
 def test_without_a_workspace_it_says_how_to_begin(
@@ -70,3 +76,45 @@ def test_the_stamp_differs_once_something_was_written(empty: Workspace) -> None:
     assert gateway.stamp() == before
     empty.database.touch()
     assert gateway.stamp() != before
+
+
+def test_moments_are_shown_in_the_zone_of_the_settings_and_days_and_ages_stay() -> None:
+    noon, day = datetime(2026, 7, 1, 12, 30), datetime(2026, 7, 1)
+    try:
+        ages.set_zone("Europe/Prague")
+        assert ages.moment(noon) == "2026-07-01 14:30" and ages.zone_name(noon) == "CEST"
+        assert ages.moment(day) == "2026-07-01"
+        assert ages.age(noon, datetime(2026, 7, 1, 14, 30)) == "2 h"
+        assert in_full(noon) == "2026-07-01 14:30:00 CEST"
+    finally:
+        ages.set_zone("UTC")
+    assert in_full(noon) == "2026-07-01 12:30:00" and ages.zone_name(noon) == "UTC"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[ui]\ntheme = "contrst"\n', ":2: `ui.theme` there is no theme `contrst`; did you mean `contrast`"),
+        ('[keys]\n\nzoom = "ctrl+z+"\n', ":3: `zoom`: there is no key"),
+    ],
+)
+def test_settings_that_mean_nothing_name_their_line(tmp_path: Path, text: str, words: str) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(text)
+    with pytest.raises(DeclarationError) as caught:
+        look_of(load(file))
+    assert words in str(caught.value)
+
+
+def test_settings_that_mean_something_are_how_the_ui_looks(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('[ui]\ntheme = "contrast"\nteach = true\n\n[keys]\nquit = "F10"\n')
+    assert look_of(load(file)) == Look(CONTRAST, teach=True, keys={"quit": "f10"})
+
+
+def test_a_workspace_named_by_the_environment_that_is_none_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLCYCLE_WORKSPACE", str(tmp_path))
+    with pytest.raises(WorkspaceError):
+        open_ui(None, None)

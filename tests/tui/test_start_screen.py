@@ -105,6 +105,7 @@ async def test_without_anything_opened_it_says_so_and_the_choices_have_the_keybo
         await rest(pilot)
         assert "No workspace has been opened yet" in page(app)
         assert app.focused is not None and app.focused.id == "choices"
+        app.tick()
         await keys(pilot, "q")
     assert app.chosen is None and app.return_code == 0
 
@@ -317,6 +318,8 @@ async def test_with_jobs_at_work_it_asks_and_they_go_on(
         await pilot.click("#yes")
         await settle(pilot)
         assert app.gateway == Gateway(other) and job.is_running
+        await press(pilot, "exclamation_mark", "y")
+        assert app.clipboard == f"mlcycle -w {full.root} demo --headless --dir mlcycle-demo"
         app.jobs.end()
 
 

@@ -1,4 +1,4 @@
-"""Commands that begin, look and mend: init, status, doctor, sql, schema, trace, config show."""
+"""Commands that begin, look and mend: init, status, doctor, sql, schema, trace, config show, config path."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlcycle_app.cli.options import command, free_command
 from mlcycle_app.cli.output import Answer
 from mlcycle_app.gateway import Gateway, free
 
-__all__ = ["config_show", "doctor", "init", "schema", "sql", "status", "trace"]
+__all__ = ["config_path", "config_show", "doctor", "init", "schema", "sql", "status", "trace"]
 
 GLYPHS = {"ok": "✓", "attention": "!", "failed": "✗", "running": "●", "none": "○"}
 
@@ -103,11 +103,22 @@ def trace(gateway: Gateway, what: str) -> Answer:
 
 @free_command
 def config_show(_: str | None) -> Answer:
-    """Print each setting with its value and where it comes from."""
+    """Print each setting with its value and where it comes from; a mistake in the file is said with its line."""
     settings = free("settings.load")
+    if settings.keys:
+        from mlcycle_app.tui.keymap import keymap  # brings the UI, which alone knows its actions
+
+        keymap(settings.keys)
     return Answer(
         [{"setting": name, "value": value, "source": source} for name, value, source in settings.explain()]
     )
+
+
+@free_command
+def config_path(_: str | None) -> Answer:
+    """Print where the user's settings lie, whether the file exists or not."""
+    path = free("settings.config_file")
+    return Answer({"file": path, "exists": path.exists()}, text=str(path))
 
 
 def _remedies(gateway: Gateway, findings: Sequence[Any], *, mended: bool) -> Iterator[str]:

@@ -13,6 +13,7 @@ from textual.widgets import ContentSwitcher
 
 from mlcycle_app.commands import PHASES
 from mlcycle_app.gateway import MlcycleError
+from mlcycle_app.pages import Arrangement
 from mlcycle_app.tui import crash
 from mlcycle_app.tui.editor import edit
 from mlcycle_app.tui.frame import Look
@@ -172,12 +173,14 @@ class CycleApp(Switches, Performs, Quits):
         self._read_board()
 
     def action_copy(self) -> None:
-        """Give the terminal's clipboard the command that does the same."""
-        words = self.query_one(StatusLine).twin
-        if words:
-            words = self.gateway.typed(words)
-            self.copy_to_clipboard(words)
-            self.query_one(StatusLine).say(f"copied, where the terminal allows it: {words}")
+        """Offer what can be copied of what has the focus: value, row, command, SQL, or the whole list."""
+        from mlcycle_app.tui.dialogs.copy import CopyScreen  # brings an editor
+
+        pane = self._view.pane
+        arranged = Arrangement() if pane is None else pane.arranged
+        twin = self.query_one(StatusLine).twin
+        screen = PHASES[self._current].lower()
+        self.push_screen(CopyScreen(self.gateway, self.selection(), arranged, twin, screen))
 
     async def action_teach(self) -> None:
         """Show or hide why this phase exists."""
@@ -316,7 +319,10 @@ class CycleApp(Switches, Performs, Quits):
     def tick(self) -> None:
         """Look whether anything was written."""
         super().tick()
-        if len(self.screen_stack) > 1 or self._current < 0:
+        if self._current < 0 or self._is_gone():
+            return
+        self.query_one(StatusLine).elsewhere = self.gateway.busy()
+        if len(self.screen_stack) > 1:
             return
         self._view.look()
         if self._keeper.is_due(self.gateway.stamp()):

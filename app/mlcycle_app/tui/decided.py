@@ -6,9 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.text import Text
+
 from mlcycle_app.gateway import Gateway
-from mlcycle_app.tui.ages import moment
 from mlcycle_app.tui.card import Card, Facts, Listing, Part, Words
+from mlcycle_app.tui.cells import harmless, number
+from mlcycle_app.tui.glyphs import glyph, style_of
 
 __all__ = ["decision_card", "decision_parts", "judged_on", "met"]
 
@@ -40,19 +43,20 @@ def decision_parts(gateway: Gateway, row: Mapping[str, Any]) -> list[Part]:
         ("outcome", row["outcome"]),
         ("of", row["subject"]),
         ("judged on", judged_on(evidence.get("judged_on"))),
-        ("decided", f"{moment(row['ts'])} UTC, by {row['decided_by']}"),
+        ("decided by", row["decided_by"]),
+        ("when", row["ts"]),
     ]
     parts: list[Part] = [Facts([fact for fact in facts if fact[1]])]
     if row["reasons"]:
         title = "why it was refused" if row["outcome"] == "refused" else "worth knowing"
-        parts.append(Words("\n".join(row["reasons"]), title))
+        parts.append(Words(harmless("\n".join(row["reasons"])), title))
     if seen := evidence.get("requirements"):
-        parts.append(Listing("requirements", [_requirement(one) for one in seen], most=40))
+        parts.append(Facts([(str(one.get("id")), _requirement(one)) for one in seen], "requirements"))
     if paired := evidence.get("champion"):
         parts += _paired(paired, row["subject"])
         if then := _champion(gateway, row, paired):
             title = f"when {paired['subject']} was judged, on other rows"
-            parts.append(Listing(title, [_requirement(one) for one in then], most=40))
+            parts.append(Facts([(str(one.get("id")), _requirement(one)) for one in then], title))
     if metrics := evidence.get("metrics"):
         others = [{"metric": name, "value": value} for name, value in metrics.items()]
         parts.append(Listing("all metrics on these rows", others, most=40))
@@ -76,15 +80,17 @@ def met(one: Mapping[str, Any]) -> str:
     return "not measured" if one.get("observed") is None else "ok" if one.get("met") else "fail"
 
 
-def _requirement(one: Mapping[str, Any]) -> dict[str, Any]:
-    row = {
-        "verdict": met(one),
-        "requirement": one.get("id"),
-        "observed": one.get("observed"),
-        "limit": f"{one.get('comparison', '')} {one.get('limit', 0):g}",
-        "n": one.get("n"),
-    }
-    return row | ({"why": one["why"]} if one.get("why") else {})
+def _requirement(one: Mapping[str, Any]) -> Text:
+    seen = one.get("observed")
+    kind, word = ("ok", "met") if one.get("met") else ("failed", "not met")
+    if seen is None:
+        kind, word = "none", "not measured"
+    text = Text(f"{glyph(kind)} {word}", style=style_of(kind))
+    metric = "" if one.get("metric") in (None, one.get("id")) else f"{one['metric']} "
+    measured = "" if seen is None else f"  {metric}{number(float(seen))}"
+    text.append(f"{measured}, limit {one.get('comparison', '')} {one.get('limit', 0):g}", "default")
+    text.append(f", n {one['n']:,}" if one.get("n") is not None else "", "default")
+    return text.append(f", {harmless(str(one['why']))}" if one.get("why") else "", "default")
 
 
 def _champion(
@@ -108,7 +114,11 @@ def _paired(paired: Mapping[str, Any], subject: str) -> list[Part]:
         rows.append(("95 % interval", f"{_signed(paired['low'])} to {_signed(paired['high'])}"))
     if paired.get("p_better") is not None:
         rows.append(("better in", f"{paired['p_better']:.0%} of {paired.get('resamples', 0):,} resamples"))
-    rows += [("n", paired.get("n")), ("so it is", paired.get("verdict"))]
+    rows += [
+        ("n", paired.get("n")),
+        ("so it is", paired.get("verdict")),
+        ("because", paired.get("why") or None),
+    ]
     return [Facts([one for one in rows if one[1] is not None], "both on the same rows")]
 
 

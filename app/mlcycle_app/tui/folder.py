@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import overload
 
 from mlcycle_app.tui.ages import age
-from mlcycle_app.tui.cells import Cell
+from mlcycle_app.tui.cells import Cell, harmless
 from mlcycle_app.tui.columns import Column
 from mlcycle_app.tui.glyphs import glyph, style_of
-from mlcycle_app.tui.job import harmless
 
 __all__ = ["COLUMNS", "UP", "Entry", "Folder", "Lines", "folder_of", "read_folder", "shown"]
 
 LOOKED_AT = 20_000
 """Entries up to which each is asked for its size and age; beyond, that would take seconds."""
 UP = ".."
+LINES = dict.fromkeys(map(ord, "\n\r\t\v\f\x85\u2028\u2029"), "\N{REPLACEMENT CHARACTER}")
 UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -97,7 +97,7 @@ def folder_of(text: str, begin: Path) -> tuple[Path, str]:
 
 def shown(name: str) -> str:
     """Return a name that a terminal only draws, whatever bytes and signs are in it."""
-    return harmless(os.fsencode(name).decode("utf-8", "replace"))
+    return harmless(os.fsencode(name).decode("utf-8", "replace").translate(LINES))
 
 
 COLUMNS = (

@@ -12,7 +12,7 @@ from textual.app import App
 from textual.filter import LineFilter, NoColor
 
 from mlcycle_app.tui import keymap
-from mlcycle_app.tui.glyphs import Ascii, ascii_only
+from mlcycle_app.tui.glyphs import Ascii, Harmless, ascii_only
 from mlcycle_app.tui.theme import LIGHT_ANSI, choose, named
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ __all__ = ["Frame", "Look"]
 Result = TypeVar("Result")
 HANGUP = 1
 TICK_S = 1.0
+HARMLESS = Harmless()
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,9 @@ class Frame(App[Result]):
         self.theme = theme.name
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """Without colours nothing is left of them, grey neither; in ASCII every line is redrawn."""
+        """Send nothing that a terminal would obey, no grey without colours, and in ASCII every line redrawn."""
         colours = [NoColor()] if self.no_color else super().get_line_filters()
-        return [*colours, *self._redrawn]
+        return [HARMLESS, *colours, *self._redrawn]
 
     async def on_mount(self) -> None:
         """Restore the terminal when told to end, and end with whoever started us."""

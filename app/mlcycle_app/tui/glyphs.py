@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 
 from rich.segment import Segment
 from textual.color import Color
 from textual.filter import LineFilter
 
-__all__ = ["KINDS", "Ascii", "ascii_only", "glyph", "style_of"]
+__all__ = ["KINDS", "Ascii", "Harmless", "ascii_only", "glyph", "style_of"]
 
+OBEYED = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+SIGN = "\N{REPLACEMENT CHARACTER}"
 GLYPHS = {"ok": "✓", "attention": "!", "failed": "✗", "running": "●", "none": "○"}
 STYLES = {"ok": "green", "attention": "yellow", "failed": "bold red", "running": "cyan", "none": "dim"}
 
@@ -61,6 +64,19 @@ def glyph(kind: str) -> str:
 def style_of(kind: str) -> str:
     """Return the colour of a kind of state."""
     return STYLES[kind]
+
+
+class Harmless(LineFilter):
+    """Takes out of every line that leaves for the terminal what it would obey, whichever widget let it through."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        """Replace control characters, each by a sign of one cell."""
+        return [
+            segment
+            if segment.text.isprintable()
+            else Segment(OBEYED.sub(SIGN, segment.text), segment.style, segment.control)
+            for segment in segments
+        ]
 
 
 class Ascii(LineFilter):

@@ -32,6 +32,8 @@ MARK = "\x1e"
 """Begins a line of progress."""
 INTERRUPTED = (130, -2)
 REFUSED = 1
+CRASHED = "Traceback (most recent call last)"
+"""Python's own exit code is 1 too, but then nobody said no."""
 SEQUENCES = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_][^\x1b]*(?:\x1b\\)?|[ -/]*[0-~])"
 )
@@ -72,6 +74,8 @@ class Job:
     """Lines it has said in all."""
     cancelled: bool = False
     """Whether somebody asked it to end."""
+    folder: Path | None = None
+    """The workspace it works on."""
     _began: float = field(default_factory=time.monotonic)
     _seconds: float | None = None
     _stage: tuple[str, float, int] = ("", 0.0, 0)
@@ -131,7 +135,7 @@ class Job:
             self.state = "done"
         elif self.cancelled or code in INTERRUPTED:
             self.state = "cancelled"
-        elif code == REFUSED:
+        elif code == REFUSED and not any(line.startswith(CRASHED) for line in self.lines):
             self.state = "refused"
         else:
             self.state = "failed"

@@ -80,6 +80,7 @@ def outcome(job: Job) -> Text:
     text = Text(no_wrap=True, overflow="ellipsis")
     said = {"done": f"done in {duration(job.seconds)}", "refused": "says no"}.get(job.state, job.state)
     text.append(f"{glyph(kind)} {job.title} {said}", style=style_of(kind))
-    if job.last and job.state != "cancelled":
+    # Of what is done the last line says little: it is the end of a table more often than not.
+    if job.last and (job.state in ("refused", "failed") or (job.state == "done" and job.said == 1)):
         text.append(f": {job.last}")
     return text.append(f"   {job.hint}") if job.hint else text

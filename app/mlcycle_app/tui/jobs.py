@@ -30,8 +30,9 @@ TICK_S = 0.25
 """Between two looks at what runs."""
 SOONEST_S = 0.05
 """Between the looks at a job that has just begun: many end within a moment."""
-ASK_S, TELL_S = 2.0, 4.0
-"""After a cancel: when it is asked more firmly (SIGTERM), and when it is ended (SIGKILL)."""
+AGAIN_S, ASK_S, TELL_S = 1.0, 2.0, 4.0
+"""After a cancel: when it is interrupted again (a query or an import may swallow the first), when it is asked more
+firmly (SIGTERM), and when it is ended (SIGKILL)."""
 END_ASK_S, END_TELL_S, END_S = 0.35, 0.5, 0.7
 """The same when the program ends, and when it leaves whatever else there is."""
 KEPT = 50
@@ -49,7 +50,8 @@ class _Work:
     log: Log
     asked_at: float | None = None
     """When it was cancelled, by the monotonic clock."""
-    firmness: int = 0
+    sent: int = 0
+    """How often it was asked since."""
 
 
 class Jobs:
@@ -96,7 +98,7 @@ class Jobs:
             What it is called in lists; the command unless said.
         """
         self._count += 1
-        job = Job(self._count, tuple(words), title or _title(words), Gateway.wall())
+        job = Job(self._count, tuple(words), title or _title(words), Gateway.wall(), folder=self.folder)
         self._jobs[job.number] = job
         try:
             self._works[job.number] = self._spawn(job)
@@ -199,10 +201,10 @@ class Jobs:
             return True
         if work.asked_at is not None:
             waited = time.monotonic() - work.asked_at
-            firmness = 2 if waited >= TELL_S else 1 if waited >= ASK_S else 0
-            if firmness > work.firmness:
-                work.firmness = firmness
-                _send(work.process, firmness)
+            due = sum(waited >= limit for limit in (AGAIN_S, ASK_S, TELL_S))
+            if due > work.sent:
+                work.sent = due
+                _send(work.process, due - 1)
         return work.log.read(work.job)
 
     def _has_ended(self, work: _Work) -> bool:

@@ -12,10 +12,11 @@ import pkgutil
 import string
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from textual.binding import Binding
-from textual.keys import Keys, key_to_character
+from textual.keys import Keys
 
 from mlcycle_app.commands import COMMANDS, PHASES
 from mlcycle_app.tui.keys import KEYS, give
@@ -157,13 +158,8 @@ def use(app: App[Any], keys: Mapping[str, str]) -> None:
 def written(key: str) -> str:
     """Return a key as footer and help write it: `?`, `F5`, `esc`, `ctrl+x`."""
     *modifiers, name = key.split("+")
-    if (
-        not modifiers
-        and (character := key_to_character(name))
-        and character.isprintable()
-        and name != "space"
-    ):
-        return character
+    if not modifiers and name in _marks():
+        return _marks()[name]
     short = {"escape": "esc", "pagedown": "pgdn", "pageup": "pgup", "delete": "del"}.get(name, name)
     if name[:1] == "f" and name[1:].isdigit():
         short = name.upper()
@@ -201,10 +197,15 @@ def _spelt(key: str) -> str:
     return next(iter(Binding.make_bindings([Binding(key.strip(), "x", "x")]))).key
 
 
+@cache
+def _marks() -> Mapping[str, str]:
+    """Return the names of signs, and the signs."""
+    return {"comma": ","} | {_spelt(mark): mark for mark in string.punctuation if mark != ","}
+
+
 def _names() -> set[str]:
-    marks = {_spelt(mark) for mark in string.punctuation if mark != ","} | {"comma"}
     plain = {key.value for key in Keys if "+" not in key.value and not key.value.startswith("<")}
-    return marks | plain | {f"f{number}" for number in range(1, 25)}
+    return {*_marks(), *plain, *(f"f{number}" for number in range(1, 25))}
 
 
 def _key(line: KeyLine, text: str) -> str:

@@ -1,11 +1,11 @@
 """The way out while jobs run: asked once, then they are ended, and the program leaves in under a second.
 
-What the application does to hook this in: inherit `Quits` before `Frame`; make `self.jobs = Jobs(root)` in `__init__`;
-in `on_mount`, `query_one(StatusLine).follow(self.jobs)` and `query_one(Strip).follow(self.jobs)`; in `tick`,
-`query_one(StatusLine).elsewhere = self.gateway.busy()`; bind `exclamation_mark` to `jobs`, `q,ctrl+q` to `quit`.
+The application makes `jobs` and lets the strip and the status line follow them; who else is at work is seen here too.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from textual import events
 
@@ -15,12 +15,16 @@ from mlcycle_app.tui.frame import Frame
 from mlcycle_app.tui.jobs import Jobs
 from mlcycle_app.tui.widgets.status_line import StatusLine
 
+if TYPE_CHECKING:
+    from mlcycle_app.gateway import Gateway
+
 __all__ = ["Quits"]
 
 
 class Quits(Frame[None]):
     """The part of the application that keeps jobs and does not leave them behind."""
 
+    gateway: Gateway
     jobs: Jobs
 
     def typed_command(self, words: str) -> str:
@@ -48,6 +52,12 @@ class Quits(Frame[None]):
             more=names,
         )
         self.push_screen(question, self._answered)
+
+    def tick(self) -> None:
+        """Say which other process has the store; a job of ours is told as a job."""
+        super().tick()
+        for line in self.query(StatusLine):
+            line.elsewhere = "" if self.jobs.running else self.gateway.busy()
 
     def leave(self, code: int) -> None:
         """End for a reason from outside (SIGTERM, SIGHUP, a parent that is gone): jobs end too, nobody is asked."""

@@ -27,6 +27,7 @@ from mlcycle_app.tui.columns import Column
 from mlcycle_app.tui.dialogs.new_product import NewProductScreen
 from mlcycle_app.tui.dialogs.picker import PickerScreen
 from mlcycle_app.tui.dialogs.working import WorkingScreen
+from mlcycle_app.tui.frame import Frame
 from mlcycle_app.tui.jobs import Jobs
 from mlcycle_app.tui.keys import KEYS, shown
 from mlcycle_app.tui.quitting import Quits
@@ -133,6 +134,10 @@ class StartApp(Quits):
         self._choices.show(columns, lines)
         self._choices.focus()
         self._look(first=True)
+
+    def tick(self) -> None:
+        """Leave if whoever started us is gone; there is no workspace yet that others could be at work in."""
+        Frame.tick(self)
 
     @property
     def _choices(self) -> Rows:

@@ -66,7 +66,7 @@ LIGHT = Theme(
         "border-blurred": "#b9b4a6",
         "scrollbar": "#b9b4a6",
         "scrollbar-background": "#f2f0ea",
-        "text-muted": "#28313a",
+        "text-muted": "#20282f",
         "block-cursor-blurred-background": "#d5e6e3",
     },
 )
@@ -77,7 +77,7 @@ CONTRAST = Theme(
     accent="#ffd75f",
     foreground="#ffffff",
     background="#000000",
-    surface="#000000",
+    surface="#0d0d0d",
     panel="#1c1c1c",
     success="#87ff87",
     warning="#ffd75f",
@@ -89,7 +89,7 @@ CONTRAST = Theme(
         "scrollbar-background": "#000000",
         "text-muted": "#eeeeee",
         "text-disabled": "#bcbcbc",
-        "block-cursor-blurred-background": "#123238",
+        "block-cursor-blurred-background": "#0c2a30",
     },
 )
 """For eyes and rooms that need it: words have 7:1 at least."""

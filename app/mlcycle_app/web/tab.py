@@ -20,6 +20,8 @@ __all__ = ["Tab"]
 PRELUDE = b"__GANGLION__\n"
 TERMINAL = {"TEXTUAL_DRIVER": DRIVER, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
 """What the page's terminal can do, whatever the server's own one can."""
+ELSEWHERE = ("TMUX", "TMUX_PANE", "STY")
+"""Of the terminal that the server was started in, which nobody in the browser looks at."""
 END_S = 0.85
 """How long a process may take to end before it is killed: its own jobs get 0.7 s of it."""
 TOLD = 64 * 1024
@@ -80,7 +82,8 @@ class Tab(AppService):
             listening.cancel()
 
     def _build_environment(self, width: int = 80, height: int = 24) -> dict[str, str]:
-        return super()._build_environment(width, height) | TERMINAL
+        made = super()._build_environment(width, height) | TERMINAL
+        return {name: value for name, value in made.items() if name not in ELSEWHERE}
 
     async def _open_app_process(self, width: int = 80, height: int = 24) -> Process:
         # A session of its own: ctrl+c in the terminal is the server's, which then ends its tabs in order.

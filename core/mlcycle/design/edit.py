@@ -76,6 +76,8 @@ def edit(
         )
     file = File.of(workspace.root, FILE)
     position = _position(file, requirement_id)
+    before = _requirement(file.text, file, position)
+    said = {name: one for name, one in said.items() if not _same(before.get(name), one)}
     changed = _changed(file, position, said, phases, params or {})
     if changed != file.text:
         _compare(file, changed, position, said, phases, params or {})

@@ -246,7 +246,9 @@ class _Trace:
     def _rows(self, table: str, value: str, where: str, order: str, most: int) -> list[SourceRow]:
         found = self._session.rows(
             f"SELECT e.__file, e.__line, e.__batch, e.__key, make_timestamp(e.__t) AS at, "
-            f"CASE WHEN e.__k < {NEVER} THEN make_timestamp(e.__k) END AS known, {value} AS value "
+            # A row without any time is taken as known since 1970.
+            f"CASE WHEN e.__k < {NEVER} AND (e.__t IS NOT NULL OR e.__k <> 0) THEN make_timestamp(e.__k) END "
+            f"AS known, {value} AS value "
             f"FROM {PAIRS} WHERE {where} ORDER BY {order} LIMIT {int(most)}"
         )
         return [self._row(table, row) for row in found]

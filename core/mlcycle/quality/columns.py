@@ -32,7 +32,8 @@ def columns(workspace: Workspace, batch: str) -> list[ColumnSpread]:
     """Return how the values of a batch are spread, column by column.
 
     Numbers are counted in eight bins of equal width between the first and the last hundredth of both batches, the
-    outer ones open; texts, and whole numbers with few values, by their eight commonest values and the others. Dates are not counted.
+    outer ones open; texts, and whole numbers with few values, by their eight commonest values and the others. Dates
+    are not counted.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from mlcycle.data import records as batches
 from mlcycle.data.manifest import verify_parts
 from mlcycle.data.model import BATCH_NUMBER, Batch, DatasetVersion
 from mlcycle.declare import scalar
-from mlcycle.declare.model import Source, keys_of
+from mlcycle.declare.model import ROW_NUMBER, Source, generates_key, keys_of
 from mlcycle.engines.local import Session, quote, session
 from mlcycle.errors import NotFoundError
 from mlcycle.quality.compile import missing
@@ -128,6 +128,8 @@ def _look(
     described = engine.rows(f"DESCRIBE {quote(version.dataset)}")
     columns = {row["column_name"]: row["column_type"] for row in described}
     del columns[BATCH_NUMBER]
+    if generates_key(source):
+        del columns[ROW_NUMBER]
     numbers = batches.batch_numbers(store)
     own = admitted[-taken:]
     return _Seen(

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from mlcycle import design
 from mlcycle.declare.document import parse
-from mlcycle.design.rewrite import append, put, put_list
-from mlcycle.errors import DeclarationError, NotFoundError, UsageError
+from mlcycle.design.rewrite import File, append, put, put_list
+from mlcycle.errors import Busy, DeclarationError, NotFoundError, UsageError
 from mlcycle.store import Store
 from mlcycle.workspace import Workspace
 
@@ -122,10 +122,38 @@ def test_a_change_that_does_not_fit_is_not_written_and_says_where(workspace: Wor
     assert sorted(path.name for path in workspace.root.glob(".design*")) == []
 
 
+def test_comments_inside_brackets_are_left_to_their_writer(workspace: Workspace) -> None:
+    text = TEXT.replace("[gate, monitor]", "[gate, # the law\n      monitor]")
+    (workspace.root / "design.yaml").write_text(text)
+    with pytest.raises(DeclarationError, match=r"design.yaml:11:13: there are comments inside the brackets"):
+        design.edit(workspace, "auc", phases=["gate"])
+    assert text_of(workspace) == text
+    assert design.edit(workspace, "auc", value=0.6).value == 0.6
+
+
+def test_a_file_that_somebody_else_changed_meanwhile_stays_as_they_left_it(workspace: Workspace) -> None:
+    file = File.of(workspace.root, "design.yaml")
+    (workspace.root / "design.yaml").write_text("requirements: [] # theirs\n")
+    with pytest.raises(Busy, match="changed by somebody else"):
+        file.write(TEXT)
+    assert text_of(workspace) == "requirements: [] # theirs\n"
+    assert list(workspace.root.glob(".design*")) == []
+
+
+def test_the_file_behind_a_link_is_changed_and_the_link_stays(workspace: Workspace) -> None:
+    (workspace.root / "kept").mkdir()
+    (workspace.root / "design.yaml").rename(workspace.root / "kept" / "design.yaml")
+    (workspace.root / "design.yaml").symlink_to(Path("kept") / "design.yaml")
+    design.edit(workspace, "auc", value=0.6)
+    assert (workspace.root / "design.yaml").is_symlink()
+    assert (workspace.root / "kept" / "design.yaml").read_text() == TEXT.replace("0.70 ", "0.6 ")
+
+
 def test_the_same_value_again_writes_nothing(workspace: Workspace) -> None:
     design.sync(workspace)
     before = (workspace.root / "design.yaml").stat().st_ino
     assert design.edit(workspace, "auc", value=0.7, phases=["gate", "monitor"]).version == 1
+    assert design.edit(workspace, "auc", statement="The scores order the rows.", owner="").version == 1
     assert (workspace.root / "design.yaml").stat().st_ino == before
 
 
@@ -142,7 +170,9 @@ def test_a_file_in_braces_is_edited_in_braces(workspace: Workspace) -> None:
 comments = st.sampled_from(["", " # why", "   #", " # a: [b, {c"])
 between = st.sampled_from(["", "\n", "    # on its own\n", "# at the edge\n", "\n\n      # deep\n\n"])
 texts = st.text(
-    st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl", "Zp"], exclude_characters="#"), min_size=1, max_size=12
+    st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl", "Zp"], exclude_characters="#"),
+    min_size=1,
+    max_size=12,
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -12,10 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.unit.features.conftest import ASKED, ORDERS, SHOPS, SPINE, Product
 
-from mlcycle import features
+from mlcycle import features, progress
 from mlcycle.declare.model import seconds_of
 from mlcycle.errors import NotFoundError
 from mlcycle.features import Explained
+from mlcycle_app.cli.root import run
 
 WINDOWS: dict[str, dict[str, Any]] = {
     "n": {"count": "*", "over": "30d"},
@@ -208,3 +210,27 @@ def test_the_rows_give_the_value_again_and_the_value_is_the_one_that_is_got(
     assert (newest.given_by == ()) == (newest.rows == 0)
     if newest.given_by:
         assert orders[int(newest.given_by[0].key or "")]["amount"] == newest.value
+
+
+def test_the_command_says_it_in_a_line_a_feature_and_in_full_as_json(
+    shops: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = str(shops(VIEWS).workspace.root)
+
+    assert run(["-w", root, "features", "explain", "a", "--as-of", "2030-03-01"]) == 0
+    said = capsys.readouterr()
+    assert "a as of 2030-03-01" in said.err
+    [line] = [line for line in said.out.splitlines() if line.startswith("total ")]
+    assert "orders 1 (2030-01-10 00:00)" in line and "1 not yet known" in line
+
+    assert run(["-w", root, "features", "explain", "a", "--as-of", "2030-03-01", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    total = next(one for one in found["features"] if one["feature"] == "total")
+    assert total["given_by"][0]["row"] == 1 and total["left_out"][1]["nearest"]["key"] == "2"
+
+
+def test_building_tells_how_far_it_has_come(shops: Make) -> None:
+    told: list[tuple[str, int, int | None]] = []
+    with progress.listen(lambda *news: told.append(news)):
+        features.build(shops(VIEWS).workspace)
+    assert told == [("build training set", step, 4) for step in range(5)]

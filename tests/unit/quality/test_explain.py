@@ -97,6 +97,26 @@ def test_the_rows_kept_in_the_store_are_shown_when_the_batch_itself_is_gone(shop
     assert "is gone" in found.note
 
 
+def test_rows_without_a_key_of_their_own_are_named_by_their_number(shop: Shop) -> None:
+    shop.source(key="row_number", columns={"amount": "number"})
+    shop.checks(accuracy=[{"name": "negative", "between": {"amount": [0, None]}, "severity": "warning"}])
+    shop.deliver("amount\n1\n2\n", file="in/a.csv")
+    shop.deliver("amount\n3\n-4\n", file="in/b.csv")
+    found = quality.explain(shop.workspace, "negative")
+    assert [(row.row_number, row.key) for row in found.rows] == [(2, "4")]
+
+
+def test_a_check_that_looks_into_another_table_is_asked_beside_the_rows_of_its_time(shop: Shop) -> None:
+    shop.source("owners", columns={"id": "integer"})
+    shop.source()
+    shop.checks(consistency=[{"name": "owned", "exists_in": {"id": "owners.id"}, "then": "set_aside"}])
+    shop.deliver("id\n1\n", name="owners")
+    shop.deliver("id,amount\n1,1\n2,2\n")
+    found = quality.explain(shop.workspace, "owned")
+    assert found.asks == "`id` stands in `id` of owners"
+    assert [(row.row_number, row.set_aside) for row in found.rows] == [(2, True)]
+
+
 def test_a_check_that_has_not_run_says_so(shop: Shop) -> None:
     shop.source()
     shop.checks(completeness=[{"name": "given", "not_null": "amount", "mostly": 0.9, "where": "id > 1"}])

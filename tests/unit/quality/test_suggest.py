@@ -98,6 +98,36 @@ def test_an_accepted_check_stands_behind_those_of_its_dimension_and_the_rest_sta
     assert len(declare.load(shop.workspace).checks["things"].consistency) == 2
 
 
+def test_rows_without_a_key_of_their_own_are_numbered_and_no_check_is_made_of_the_numbers(shop: Shop) -> None:
+    shop.source(key="row_number", columns={"amount": "number", "kind": "text"})
+    shop.deliver("amount,kind\n" + "".join(f"{number / 7},{'ab'[number % 2]}\n" for number in range(90)))
+    assert [one.name for one in quality.suggest(shop.workspace)] == [
+        "things.amount.not_null",
+        "things.kind.not_null",
+        "things.kind.in_set",
+        "things.amount.between",
+    ]
+
+
+def test_two_columns_that_are_the_key_together_are_unique_together(shop: Shop) -> None:
+    shop.source(key=["id", "day"], columns={"id": "integer", "day": "date"})
+    rows = "".join(f"{number % 20},2026-01-{1 + number // 20:02}\n" for number in range(100))
+    shop.deliver("id,day\n" + rows)
+    found = {one.name: one for one in quality.suggest(shop.workspace)}
+    assert found["things.id+day.unique"].written == "{unique: [id, day], severity: warning}"
+    assert "things.id.between" not in found
+
+
+def test_a_file_in_braces_takes_checks_in_braces(shop: Shop) -> None:
+    shop.source(columns={"id": "integer", "odd: name": "number"})
+    shop.checks(consistency=[{"unique": "id"}], accuracy=[])
+    shop.deliver("id,odd: name\n" + "".join(f"{number},{number / 3}\n" for number in range(90)))
+    assert len(quality.accept(shop.workspace)) == 3
+    assert quality.suggest(shop.workspace) == []
+    checks = declare.load(shop.workspace).checks["things"]
+    assert [len(checks.consistency), len(checks.completeness), len(checks.accuracy)] == [1, 2, 1]
+
+
 def test_few_rows_suggest_nothing_and_unknown_names_are_said(shop: Shop) -> None:
     shop.source()
     with pytest.raises(NotFoundError, match="no checked version"):

@@ -119,7 +119,7 @@ class CompareScreen(CardScreen):
             parts.append(Listing("what they read differs", _side_by_side("input", read)))
         alike = [f"{row.key}={row.values[0]}" for row in chosen if not row.differs]
         if alike:
-            parts.append(Words(", ".join(alike), f"{len(alike)} params are the same"))
+            parts.append(Words(", ".join(alike), "params that are the same in all"))
         keys = "esc closes   j k scroll" + ("   m next metric" if len(self._drawable) > 1 else "")
         await self.draw(Card(f"{len(names)} runs side by side", parts, keys))
 

@@ -55,7 +55,7 @@ class ConfirmScreen(ModalScreen[bool]):
             with Horizontal(classes="buttons"):
                 yield Button("Cancel", id="no", compact=True)
                 yield Button(
-                    self._verb, id="yes", variant="warning", compact=True, disabled=bool(self._typed)
+                    Text(self._verb), id="yes", variant="warning", compact=True, disabled=bool(self._typed)
                 )
 
     def on_mount(self) -> None:

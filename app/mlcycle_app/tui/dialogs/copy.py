@@ -14,7 +14,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static, TextArea
 
-from mlcycle_app.exporting import export, plain, write_table
+from mlcycle_app.exporting import export, plain, write_table, written
 from mlcycle_app.gateway import MlcycleError
 from mlcycle_app.pages import Arrangement
 from mlcycle_app.tables import TABLES
@@ -23,6 +23,9 @@ from mlcycle_app.tui.clipboard import offer
 from mlcycle_app.tui.reading import elsewhere
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from mlcycle_app.gateway import Gateway
     from mlcycle_app.tui.selection import Selection
 
@@ -42,6 +45,8 @@ class CopyScreen(ModalScreen[None]):
         How its list is filtered and sorted.
     twin
         The command that shows the same, as typed after `mlcycle`.
+    screen
+        Name of the screen, as `mlcycle show` takes it.
     """
 
     DEFAULT_CSS = """
@@ -57,10 +62,14 @@ class CopyScreen(ModalScreen[None]):
         Binding("s", "sql", "SQL", id="copy.sql", tooltip="Copy the query behind the list"),
         Binding("t", "export('csv')", "CSV", id="copy.csv", tooltip="Write the whole list as CSV"),
         Binding("j", "export('json')", "JSON", id="copy.json", tooltip="Write the whole list as JSON"),
+        Binding("w", "screen", "Screen", id="copy.screen", tooltip="Write the whole screen as plain text"),
     ]
 
-    def __init__(self, gateway: Gateway, selection: Selection, arranged: Arrangement, twin: str) -> None:
+    def __init__(
+        self, gateway: Gateway, selection: Selection, arranged: Arrangement, twin: str, screen: str = ""
+    ) -> None:
         super().__init__()
+        self._screen_name = screen
         self._gateway = gateway
         self._selection = selection
         self._arranged = arranged
@@ -84,6 +93,8 @@ class CopyScreen(ModalScreen[None]):
             return self._selection.row is not None
         if action in ("sql", "export"):
             return self._selection.table in TABLES
+        if action == "screen":
+            return bool(self._screen_name)
         return bool(self._twin) if action == "command" else True
 
     def action_value(self) -> None:
@@ -118,29 +129,42 @@ class CopyScreen(ModalScreen[None]):
         """Copy the query, with the filter and the order of the list."""
         self._copy(self._gateway.page_sql(self._selection.table, self._arranged))
 
-    @work(exclusive=True, group="copy")
-    async def action_export(self, form: str) -> None:
+    def action_export(self, form: str) -> None:
         """Write every row that passes the filter into a file."""
+        gateway, name, arranged = self._gateway, self._selection.table, self._arranged
+
+        def text() -> str:
+            out = StringIO(newline="")
+            write_table(gateway, name, arranged, form, out)
+            return out.getvalue()
+
+        self._write(f"{name.replace(' ', '-')}.{form}", text, lambda: export(gateway, name, arranged, form))
+
+    def action_screen(self) -> None:
+        """Write what the whole screen shows into a file."""
+        from mlcycle_app.cli.show import gathered, text_of  # brings the command line
+
+        gateway, name = self._gateway, self._screen_name
+
+        def text() -> str:
+            return text_of(gathered(gateway, name)) + "\n"
+
+        self._write(f"{name}.txt", text, lambda: written(gateway, name, text()))
+
+    @work(exclusive=True, group="copy")
+    async def _write(self, name: str, text: Callable[[], str], write: Callable[[], Path]) -> None:
+        """Write a file here, or send it to the browser that the UI is drawn in."""
         self._say("writing …")
-        name, arranged = self._selection.table, self._arranged
         try:
             if self.app.is_web:
-                out = StringIO(newline="")
-                count = await elsewhere(
-                    lambda: write_table(self._gateway, name, arranged, form, out), f"export {name}"
-                )
-                out.seek(0)
-                self.app.deliver_text(out, save_filename=f"{name.replace(' ', '-')}.{form}")
-                self._say(f"{count:,} rows are on their way to the browser's downloads")
-                return
-            path, count = await elsewhere(
-                lambda: export(self._gateway, name, arranged, form), f"export {name}"
-            )
+                found = await elsewhere(text, f"write {name}")
+                self.app.deliver_text(StringIO(found, newline=""), save_filename=name)
+                self._say(f"{name} is on its way to the browser's downloads")
+            else:
+                self._show(str(await elsewhere(write, f"write {name}")))
+                self._say("written into this file")
         except MlcycleError as error:
             self._say(f"{error.message}   {error.hint}", "bold red")
-            return
-        self._show(str(path))
-        self._say(f"{count:,} rows are in this file")
 
     @work(exclusive=True, group="copy")
     async def _copy(self, text: str, about: str = "") -> None:
@@ -168,6 +192,8 @@ class CopyScreen(ModalScreen[None]):
             _line(text, "s", "the SQL", "for mlcycle sql, with filter and order")
             _line(text, "t", "the whole list", "into a file here, as CSV")
             _line(text, "j", "the whole list", "into a file here, as JSON")
+        if self._screen_name:
+            _line(text, "w", "the screen", "into a file here, as plain text")
         return text
 
 

@@ -14,6 +14,7 @@ from textual.widgets import Static
 
 from mlcycle_app.tui import job_words
 from mlcycle_app.tui.cells import Cell
+from mlcycle_app.tui.clipboard import offer
 from mlcycle_app.tui.columns import Column
 from mlcycle_app.tui.dialogs.confirm import ConfirmScreen
 from mlcycle_app.tui.glyphs import glyph, style_of
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 __all__ = ["JobsScreen", "LogScreen"]
 
 EVERY_S = 0.25
+SAID_S = 4.0
+"""How long a word stays."""
+KEYS = "enter log  x stop  / search  y copy  esc closes"
 EMPTY = """\
 No job yet.
 
@@ -89,6 +93,7 @@ class JobsScreen(ModalScreen[None]):
         self._clock = self.set_interval(EVERY_S, self._draw, pause=True)
         self._silence = self._jobs.hear(lambda _: self._draw())
         self._draw()
+        self._say()
         self.query_one(Rows).focus()
 
     def on_unmount(self) -> None:
@@ -132,11 +137,10 @@ class JobsScreen(ModalScreen[None]):
             ConfirmScreen(f"Stop {job.title}?", verb="Stop it", more=self._command(job)), answered
         )
 
-    def action_copy(self) -> None:
+    async def action_copy(self) -> None:
         """Give the terminal's clipboard the job's command."""
         if self.job is not None:
-            self.app.copy_to_clipboard(self._command(self.job))
-            self._say("copied, where the terminal allows it")
+            self._say(await offer(self.app, self._command(self.job)))
 
     def on_rows_moved(self, event: Rows.Moved) -> None:
         """Show the log of the job under the cursor."""
@@ -160,7 +164,6 @@ class JobsScreen(ModalScreen[None]):
         rows.display = self.query_one(LogPane).display = bool(jobs)
         if self._clock is not None:
             (self._clock.resume if self._jobs.running else self._clock.pause)()
-        self._say("")
         if not jobs:
             return
         numbers = [job.number for job in jobs]
@@ -190,11 +193,15 @@ class JobsScreen(ModalScreen[None]):
             self.query_one(LogPane).show(f"log of {job.title}", list(job.lines), job.said, of=job.number)
 
     def _command(self, job: Job) -> str:
-        return self._typed(shlex.join(job.words))
+        words = shlex.join(job.words)
+        if job.folder in (None, self._jobs.folder):
+            return self._typed(words)
+        return f"mlcycle -w {shlex.quote(str(job.folder))} {words}"  # begun before the UI went to another workspace
 
-    def _say(self, words: str) -> None:
-        keys = "enter log  x stop  / search  y copy  esc closes"
-        self.query_one(".dialog").border_subtitle = words or keys
+    def _say(self, words: str = KEYS) -> None:
+        self.query_one(".dialog").border_subtitle = words
+        if words != KEYS:
+            self.set_timer(SAID_S, self._say)
 
 
 class LogScreen(ModalScreen[None]):

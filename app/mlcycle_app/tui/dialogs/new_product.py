@@ -12,6 +12,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
 
@@ -78,7 +79,7 @@ class NewProductScreen(ModalScreen[Sequence[str] | None]):
     def compose(self) -> ComposeResult:
         """Columns, folder, and the command line as it grows."""
         with Vertical(classes="dialog new-product") as box:
-            box.border_title = f"new product from {shown(self._file.name)}"
+            box.border_title = Content(f"new product from {shown(self._file.name)}")
             box.border_subtitle = "t target  w when  o who  ctrl+s makes it  esc cancels"
             yield Static(
                 Text("Which column is to be predicted? t on it, or enter. The others may stay open."),
@@ -183,7 +184,9 @@ class NewProductScreen(ModalScreen[Sequence[str] | None]):
         self.query_one("#new-line", Static).update(line)
 
     def _say(self, words: str) -> None:
-        self.query_one("#new-error", Static).update(Text(f"✗ {words}" if words else "", style="bold red"))
+        error = self.query_one("#new-error", Static)
+        error.update(Text(f"✗ {words}", style="bold red"))
+        error.display = bool(words)
 
 
 def guessed(columns: Sequence[FileColumn]) -> dict[str, str]:

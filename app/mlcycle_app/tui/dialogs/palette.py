@@ -107,7 +107,7 @@ class PaletteScreen(ModalScreen[Choice | None]):
         try:
             found = await elsewhere(partial(things, self._gateway), "read things")
         except MlcycleError as error:
-            self.query_one(".palette").border_subtitle = f"only commands: {error.message}"
+            self.query_one(".palette").border_subtitle = Content(f"only commands: {error.message}")
             return
         self._entries += [_of_thing(thing) for thing in found]
         self._list(self.query_one(Input).value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PreviewScreen", "explained"]
 
+VALUES = "values; rows ahead lie in the future, unknown ones became known later"
 SHOWN = 5
 """Rows of each feature that are shown; all are counted."""
 
@@ -45,6 +46,8 @@ class PreviewScreen(ModalScreen[None]):
         Binding("tab", "app.focus_next", "", show=False, id="preview.next", tooltip="The next field"),
         Binding("j,down", "scroll('down')", "Down", show=False, id="preview.down", tooltip="Down"),
         Binding("k,up", "scroll('up')", "Up", show=False, id="preview.up", tooltip="Up"),
+        Binding("pagedown", "scroll('page_down')", "", show=False, id="preview.page", tooltip="Further down"),
+        Binding("pageup", "scroll('page_up')", "", show=False, id="preview.page_up", tooltip="Further up"),
         Binding("g", "scroll('home')", "", show=False, id="preview.top", tooltip="First line"),
         Binding("G", "scroll('end')", "", show=False, id="preview.bottom", tooltip="Last line"),
         Binding("q", "dismiss", "", show=False, id="preview.quit", tooltip="Close"),
@@ -74,7 +77,7 @@ class PreviewScreen(ModalScreen[None]):
                 yield Input(shown_moment(self._moment), placeholder="now", id="moment", compact=True)
             detail = Detail()
             detail.styles.display, detail.styles.width = "block", "100%"
-            detail.border_subtitle = "enter asks   tab fields   j k scroll   esc closes"
+            detail.border_subtitle = "enter asks   tab fields   ↑ ↓ scroll   esc closes"
             yield detail
 
     async def on_mount(self) -> None:
@@ -112,7 +115,6 @@ class PreviewScreen(ModalScreen[None]):
             )
             return
         await detail.show(card)
-        detail.focus()
 
     def action_scroll(self, how: str) -> None:
         """Move in the answer."""
@@ -128,22 +130,22 @@ def explained(found: Explanation) -> Card:
         ("moment", f"{shown_moment(found.as_of or found.asked)} UTC{asked}"),
         ("read from", versions),
     ]
-    parts: list[Part] = [Facts(facts), Listing("values", [_value(one) for one in found.features], most=200)]
-    for one in found.features:
-        parts += _behind(one)
+    parts: list[Part] = [Facts(facts), Listing(VALUES, [_value(one) for one in found.features], most=200)]
+    for group in _alike(found.features):
+        parts += _behind(group)
     title = f"{found.entity} at {shown_moment(found.as_of or found.asked)}"
-    return Card(title, parts, "enter asks   tab fields   j k scroll   esc closes")
+    return Card(title, parts, "enter asks   tab fields   ↑ ↓ scroll   esc closes")
 
 
 def _value(one: Explained) -> dict[str, Any]:
     first = one.given_by[0] if one.given_by else None
-    more = f" and {one.given - 1:,} more" if one.given and one.given > 1 else ""
+    more = f" +{one.given - 1:,}" if one.given and one.given > 1 else ""
     return {
         "feature": one.feature,
-        "value": one.value,
-        "given by": f"{_name(first)}{more}" if first else one.note or "no row",
-        "rows": one.rows,
-        **{left: _count(one, left) for left in ("in the future", "not yet known")},
+        "value": "-" if one.value is None else one.value,
+        "given by": f"{_name(first)}{more}" if first else "not traced" if one.rows is None else "no row",
+        "ahead": _count(one, "in the future"),
+        "unknown": _count(one, "not yet known"),
     }
 
 
@@ -151,21 +153,42 @@ def _count(one: Explained, why: str) -> int | None:
     return next((left.rows for left in one.left_out if left.why == why and left.rows), None)
 
 
-def _behind(one: Explained) -> Iterator[Part]:
-    words = one.how if not one.note else f"{one.how}\n{one.note}"
+def _alike(features: Sequence[Explained]) -> list[list[Explained]]:
+    """Group features that follow each other and come from one and the same row, or are not traced at all."""
+    groups: list[list[Explained]] = []
+    for one in features:
+        last = groups[-1][0] if groups else None
+        whole = all(row.value is None for row in one.given_by)
+        if (
+            last is not None
+            and whole
+            and (last.view, last.given_by, last.rows) == (one.view, one.given_by, one.rows)
+        ):
+            groups[-1].append(one)
+        else:
+            groups.append([one])
+    return groups
+
+
+def _behind(group: Sequence[Explained]) -> Iterator[Part]:
+    one = group[0]
+    said = [f"{each.feature}: {each.how}" if len(group) > 1 else each.how for each in group]
+    words = "\n".join(
+        [*(dict.fromkeys(said) if one.rows is not None else ()), *([one.note] if one.note else [])]
+    )
     hidden = [
         f"{left.rows:,} {'row is' if left.rows == 1 else 'rows are'} {left.why}; the next is {_name(left.nearest)}"
         f"{_when(left.nearest)}"
         for left in one.left_out
         if left.rows and left.nearest is not None
     ]
-    yield Words("\n".join([words, *hidden]), f"{one.feature} ({one.view})")
+    names = ", ".join(each.feature for each in group)
+    yield Words("\n".join([words, *hidden]), f"{names} ({one.view})")
     if one.given_by:
         rows = [_row(row) for row in one.given_by]
         more = (one.given or 0) - len(rows)
-        title = f"given by {one.given:,} of {one.rows:,} rows" + (
-            f", the newest {len(rows)}" if more > 0 else ""
-        )
+        title = f"given by {one.given:,} of {one.rows:,} rows" if one.rows != 1 else "given by the only row"
+        title += f", the newest {len(rows)}" if more > 0 else ""
         yield Listing(title, rows, most=SHOWN)
 
 
@@ -176,9 +199,9 @@ def _row(row: SourceRow) -> dict[str, Any]:
         "value": row.value,
         "event time": row.event_time,
         "known": row.known_at,
-        "file": row.batch,
-        "row": row.row,
+        "file": row.batch and row.batch.rpartition("/")[2],
         "part": row.part[:8],
+        "row of it": row.row,
     }
 
 

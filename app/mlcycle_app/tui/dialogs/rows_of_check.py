@@ -11,15 +11,16 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
+from textual.content import Content
 from textual.reactive import reactive
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from mlcycle_app.tui.cells import in_full
+from mlcycle_app.tui.cells import harmless, in_full
 
 __all__ = ["BadRow", "RowsOfCheckScreen"]
 
-MARK = "▸"
+MARK = "▶"
 
 
 @dataclass(frozen=True)
@@ -95,9 +96,9 @@ class RowsOfCheckScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """What is asked, which row this is, and its values."""
         with VerticalScroll(classes="dialog", id="bad-rows") as box:
-            box.border_title = self._check
+            box.border_title = Content(harmless(self._check))
             box.border_subtitle = "j next   k before   esc closes"
-            yield Static(Text(self._asks), id="bad-asks")
+            yield Static(Text(harmless(self._asks)), id="bad-asks")
             yield Static(id="bad-which")
             yield Static(id="bad-values")
 
@@ -131,10 +132,10 @@ class RowsOfCheckScreen(ModalScreen[None]):
         if self._total > len(self._rows):
             of += f" shown, {self._total:,} in all"
         words = Text(f"{self.at + 1:,} of {of}", style="bold").append("   ")
-        words.append(f"row {row.number:,}" + (f", key {row.key}" if row.key else ""))
+        words.append(harmless(f"row {row.number:,}" + (f", key {row.key}" if row.key else "")))
         if self._source:
-            words.append(f" of {self._source}", "dim")
-        self.query_one("#bad-which", Static).update(words.append(f"\n{row.fate}\n", "dim"))
+            words.append(harmless(f" of {self._source}"), "dim")
+        self.query_one("#bad-which", Static).update(words.append(harmless(f"\n{row.fate}\n"), "dim"))
         self.query_one("#bad-values", Static).update(self._values(row))
 
     def _values(self, row: BadRow) -> Table:
@@ -146,7 +147,9 @@ class RowsOfCheckScreen(ModalScreen[None]):
             marked = name in self._columns
             style = "bold red" if marked else ""
             shown = "missing" if value is None and marked else _plain(value)
-            table.add_row(Text(MARK if marked else "", style), Text(name, style or "dim"), Text(shown, style))
+            table.add_row(
+                Text(MARK if marked else "", style), Text(harmless(name), style or "dim"), Text(shown, style)
+            )
         return table
 
 

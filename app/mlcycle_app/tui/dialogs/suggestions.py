@@ -10,10 +10,12 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
+from mlcycle_app.tui.cells import harmless
 from mlcycle_app.tui.widgets.laid import MARK
 
 __all__ = ["Offer", "SuggestionsScreen"]
@@ -67,7 +69,7 @@ class SuggestionsScreen(ModalScreen[list[str] | None]):
     def compose(self) -> ComposeResult:
         """The list, and below it what speaks for the one under the cursor."""
         with Vertical(classes="dialog") as box:
-            box.border_title = self._title
+            box.border_title = Content(harmless(self._title))
             box.border_subtitle = "space marks   a all   enter writes the marked   esc leaves"
             yield OptionList(*(Option(self._line(place)) for place in range(len(self._offers))), compact=True)
             yield Static(id="offer")
@@ -118,9 +120,9 @@ class SuggestionsScreen(ModalScreen[list[str] | None]):
 
     def _line(self, place: int) -> Text:
         marked = place in self._marked
-        return Text(MARK if marked else " " * len(MARK), "bold").append(self._offers[place].name)
+        return Text(MARK if marked else " " * len(MARK), "bold").append(harmless(self._offers[place].name))
 
     def _explain(self, place: int) -> None:
         offer = self._offers[place]
-        words = Text(offer.check, style="bold").append(f"\n{offer.evidence}\n", "default")
+        words = Text(harmless(offer.check), style="bold").append(harmless(f"\n{offer.evidence}\n"), "default")
         self.query_one("#offer", Static).update(words.append(f"would stand in {offer.file}", "dim"))

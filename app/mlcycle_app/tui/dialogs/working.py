@@ -10,6 +10,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
@@ -56,7 +57,7 @@ class WorkingScreen(ModalScreen[bool]):
     def compose(self) -> ComposeResult:
         """The command, how far it is, its log, and a button."""
         with Vertical(classes="dialog working") as box:
-            box.border_title = self._title
+            box.border_title = Content(self._title)
             yield Static(Text(f"$ mlcycle {shlex.join(self._job.words)}", style="dim"), id="working-line")
             yield Static(id="working-state")
             yield LogPane(id="working-log")

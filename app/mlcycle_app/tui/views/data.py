@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import work
 from textual.binding import Binding, BindingType
 
 from mlcycle_app.gateway import MlcycleError
-from mlcycle_app.tui.ages import moment
 from mlcycle_app.tui.card import Bins, Card, Curve, Curves, Facts, Listing, Part, Words
+from mlcycle_app.tui.cells import harmless
 from mlcycle_app.tui.dialogs.rows_of_check import BadRow, RowsOfCheckScreen
 from mlcycle_app.tui.dialogs.suggestions import Offer, SuggestionsScreen
 from mlcycle_app.tui.performing import Performs
 from mlcycle_app.tui.reading import elsewhere
+from mlcycle_app.tui.selection import Selection
 from mlcycle_app.tui.views.base import PhaseView
 from mlcycle_app.tui.widgets.status_line import StatusLine
 
@@ -50,6 +52,17 @@ class DataView(PhaseView):
         ),
         Binding("a", "suggest", "suggest", id="data.suggest", tooltip="suggest checks, accept some"),
     ]
+
+    @property
+    def selected(self) -> Selection:
+        """The row under the cursor; a batch is one of a dataset, whatever its list calls it."""
+        found = super().selected
+        row = found.row
+        return (
+            found
+            if row is None or "source" not in row
+            else replace(found, row={**row, "dataset": row["source"]})
+        )
 
     def read_card(self, name: str, row: Mapping[str, Any]) -> Card:
         """Return all about a check, a batch, or a row set aside."""
@@ -106,7 +119,11 @@ class DataView(PhaseView):
         ]
         columns = json.loads(one["definition"] or "{}").get("columns", [])
         content = json.loads(one["content"] or "{}")
-        values = [(f"▸ {name}" if name in columns else name, value) for name, value in content.items()]
+        # As text, so that no digit is rounded away: what is wrong may be in the last one.
+        values = [
+            (f"▶ {name}" if name in columns else name, None if value is None else str(value))
+            for name, value in content.items()
+        ]
         parts: list[Part] = [Facts(facts), Facts(values, "the row as it was read")]
         return Card(f"row {one['row_number']:,}", parts, "v all rows of this check")
 
@@ -158,8 +175,7 @@ class DataView(PhaseView):
     @work(group="data.suggest", exclusive=True)
     async def action_suggest(self) -> None:
         """Offer checks for the dataset under the cursor; those accepted are written by a job."""
-        row = self.selected.row or {}
-        dataset = row.get("dataset") or row.get("source")
+        dataset = (self.selected.row or {}).get("dataset")
         self._say("looking at the newest data …")
         try:
             found = await elsewhere(lambda: self.gateway.do("quality.suggest", dataset), "suggest checks")
@@ -170,11 +186,13 @@ class DataView(PhaseView):
         if not found:
             self._say("nothing to suggest that is not checked already")
             return
-        self.app.push_screen(SuggestionsScreen(_title(dataset), _offers(found)), self._accept)
 
-    def _accept(self, names: list[str] | None) -> None:
-        if names and isinstance(self.app, Performs):
-            self.app.perform("quality suggest", {"accept": names, "dataset": []}, ask=False)
+        def accept(names: list[str] | None) -> None:
+            if names and isinstance(self.app, Performs):
+                given = {"accept": names, "dataset": [dataset] if dataset else []}
+                self.app.perform("quality suggest", given, ask=False)
+
+        self.app.push_screen(SuggestionsScreen(_title(dataset), _offers(found)), accept)
 
     def _say(self, words: str) -> None:
         self.app.query_one(StatusLine).say(words)
@@ -206,11 +224,12 @@ def _check_card(found: Explained) -> Card:
             ("verdict", "ok" if one.verdict == "pass" else one.verdict),
             ("bad rows", f"{one.bad_rows:,} of {one.considered:,}"),
             ("observed", one.observed),
-            ("batch", f"{found.file}, judged {moment(one.ts)} UTC"),
+            ("batch", found.file),
+            ("judged", one.ts),
         ]
-    parts: list[Part] = [Words(found.asks), Facts([fact for fact in facts if fact[1] is not None])]
+    parts: list[Part] = [Words(harmless(found.asks)), Facts([fact for fact in facts if fact[1] is not None])]
     if found.note:
-        parts.append(Words(found.note))
+        parts.append(Words(harmless(found.note)))
     if found.rows:
         parts.append(Listing("rows that break it", [_shown(row, found) for row in found.rows], most=SHOWN))
     if len(found.history) > 1:

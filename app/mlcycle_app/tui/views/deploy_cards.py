@@ -9,7 +9,7 @@ from typing import Any
 from rich.text import Text
 
 from mlcycle_app.gateway import Gateway
-from mlcycle_app.tui.card import Card, Facts, Listing, Part, Words
+from mlcycle_app.tui.card import Card, Facts, Part, Words
 from mlcycle_app.tui.cells import harmless, number
 from mlcycle_app.tui.glyphs import glyph, style_of
 
@@ -56,12 +56,16 @@ def model_card(gateway: Gateway, model: str) -> Card:
     if gates:
         parts += _judged(gates[0], "the gate")
         refused = gates[0]["outcome"] == "refused"
-        hint = "G asks again, or with other limits" if refused else "r serves it  b builds its image"
+        hint = (
+            "v asks again, or with other limits"
+            if refused
+            else "B rolls back  r serves it  b builds its image"
+        )
         if not refused and "champion" not in (row["alias"] or ""):
             hint = "P lets it become champion"
     else:
         parts.append(Words("it was not asked about this version yet", "the gate"))
-        hint = "G asks the gate  P asks it and promotes"
+        hint = "v asks the gate  P asks it and promotes"
     features = row["features"] or []
     shown = ", ".join(features[:FEATURES])
     more = f" and {len(features) - FEATURES} more" if len(features) > FEATURES else ""
@@ -73,7 +77,7 @@ def model_card(gateway: Gateway, model: str) -> Card:
 def decision_card(gateway: Gateway, decision_id: str) -> Card:
     """Return the card of a decision: who decided what, on which evidence."""
     row = gateway.rows(DECISION, [decision_id])[0]
-    return Card(f"{row['kind']} of {row['subject']}", _judged(row, ""), "G asks the gate again")
+    return Card(f"{row['kind']} of {row['subject']}", _judged(row, ""), "v asks the gate again")
 
 
 def deployment_card(gateway: Gateway, name: str) -> Card:
@@ -108,7 +112,7 @@ def deployment_card(gateway: Gateway, name: str) -> Card:
     parts.append(
         Words(said or "nothing: it speaks when something goes wrong", f"what it said last ({log.path.name})")
     )
-    hint = "x stops it  S swaps in the champion" if found.state == "running" else "r starts it"
+    hint = "x stops it  C swaps in the champion" if found.state == "running" else "r starts it"
     return Card(name, parts, hint)
 
 
@@ -137,7 +141,7 @@ def _judged(row: Mapping[str, Any], title: str) -> list[Part]:
     if row["reasons"]:
         parts.append(_reasons(row["reasons"], refused=row["outcome"] == "refused"))
     if requirements := evidence.get("requirements"):
-        parts.append(Listing("requirements", [_requirement(one) for one in requirements], ("observed", "n")))
+        parts.append(Facts([(one["id"], _requirement(one)) for one in requirements], "requirements"))
     if against := evidence.get("champion"):
         parts.append(Words(_against(against), f"beside the champion {against.get('subject', '')}"))
     metrics = {key: value for key, value in (evidence.get("metrics") or {}).items() if value is not None}
@@ -158,15 +162,15 @@ def _reasons(reasons: Sequence[str], *, refused: bool) -> Words:
     return Words(text, "why it was refused" if refused else "worth knowing")
 
 
-def _requirement(one: Mapping[str, Any]) -> dict[str, Any]:
-    measured = one.get("observed") is not None
-    return {
-        "verdict": ("pass" if one["met"] else "fail") if measured else "not measured",
-        "requirement": one["id"],
-        "observed": number(float(one["observed"])) if measured else None,
-        "limit": f"{one['comparison']} {one['limit']:g}",
-        "n": one["n"],
-    }
+def _requirement(one: Mapping[str, Any]) -> Text:
+    if one.get("observed") is None:
+        text = Text(f"{glyph('none')} not measured", style=style_of("attention"))
+        return text.append(f": {one.get('why', '')}" if one.get("why") else "", style="default")
+    kind, word = ("ok", "met") if one["met"] else ("failed", "not met")
+    metric = "" if one["id"] == one["metric"] else f"{one['metric']} "
+    text = Text(f"{glyph(kind)} {word}  ", style=style_of(kind))
+    seen, limit = number(float(one["observed"])), f"{one['comparison']} {one['limit']:g}"
+    return text.append(f"{metric}{seen}, limit {limit}, n {one['n']:,}", style="default")
 
 
 def _rows(told: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from mlcycle_app.gateway import Gateway
 from mlcycle_app.tui.card import Card, Curve, Curves, Facts, Listing, Part, Words
+from mlcycle_app.tui.cells import harmless
 from mlcycle_app.tui.decided import decision_card, met
 from mlcycle_app.tui.selection import Selection
 from mlcycle_app.tui.views.base import PhaseView
@@ -83,7 +84,7 @@ def _requirement_card(gateway: Gateway, name: str) -> Card:
         if seen["id"] == name
     ]
     windows = gateway.rows(WINDOWS, [name])
-    parts: list[Part] = [Words(now["statement"])] if now["statement"] else []
+    parts: list[Part] = [Words(harmless(now["statement"]))] if now["statement"] else []
     parts.append(_facts(now))
     if windows:
         parts.append(_curves(windows, now))

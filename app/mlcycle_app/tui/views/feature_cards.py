@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["set_card", "version_card", "view_card"]
 
-DEFINED = "SELECT definition, since, version FROM feature_view WHERE view = ? ORDER BY version DESC"
 LEARNT = """SELECT DISTINCT coalesce(r.name, right(r.run_id::VARCHAR, 8)) AS run, r.status, r.started_at AS started,
-  m.model || ':' || m.version AS model FROM run_inputs i JOIN runs r USING (run_id) LEFT JOIN model_versions m USING (run_id)
+  m.model || ':' || m.version AS model
+FROM run_inputs i JOIN runs r USING (run_id) LEFT JOIN model_versions m USING (run_id)
 WHERE i.kind = 'training_set' AND i.reference = ? ORDER BY r.started_at DESC LIMIT 200"""
 BROUGHT = """SELECT state, path AS file, rows, set_aside, mended, arrived_at AS arrived FROM batches
 WHERE source = ? AND state = 'admitted' ORDER BY arrived_at DESC, path LIMIT 200"""
@@ -25,8 +25,11 @@ CHARTS = 12
 """Features that are drawn; all are listed."""
 
 
-def view_card(gateway: Gateway, name: str) -> Card:
-    """Return the card of a declared feature view: what it computes, from what, and how its values are spread."""
+def view_card(gateway: Gateway, name: str, *, stale: bool) -> Card:
+    """Return the card of a declared feature view: what it computes, from what, and how its values are spread.
+
+    `stale` says that its data are newer than the newest training set.
+    """
     views: list[ViewInfo] = gateway.do("features.list_views")
     found = next((view for view in views if view.name == name), None)
     if found is None:
@@ -38,6 +41,7 @@ def view_card(gateway: Gateway, name: str) -> Card:
         ("event time", found.time),
         ("known time", found.known),
         ("version", _version(found)),
+        ("data", "newer than the newest training set: r builds one with them" if stale else None),
         ("owner", found.owner or None),
         ("tags", ", ".join(found.tags) or None),
     ]

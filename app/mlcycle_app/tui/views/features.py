@@ -40,7 +40,8 @@ DECLARED = replace(
     id="view",
 )
 """They are declared, not stored: the list is drawn from what `features.yaml` says."""
-NEWEST = """SELECT dataset, arg_max(rows, number) AS rows, max(created_at) AS created FROM dataset_versions GROUP BY dataset"""
+NEWEST = """SELECT dataset, arg_max(rows, number) AS rows, max(created_at) AS created
+FROM dataset_versions GROUP BY dataset"""
 
 
 class FeaturesView(PhaseView):
@@ -82,7 +83,7 @@ class FeaturesView(PhaseView):
     def read_card(self, name: str, row: Mapping[str, Any]) -> Card:
         """Return all about a feature view, a training set, or a dataset version."""
         if name == VIEWS:
-            return view_card(self.gateway, str(row["view"]))
+            return view_card(self.gateway, str(row["view"]), stale=row["state"] == "watch")
         if name == "versions":
             return version_card(self.gateway, str(row["dataset"]), str(row["version"]))
         return set_card(self.gateway, str(row["id"]))
@@ -120,9 +121,9 @@ def _row(
     created = [data[name]["created"] for name in ([view.table] if view.table else versions) if name in data]
     built = newest is not None and view.name in newest.views and not view.changed
     stale = built and newest is not None and any(at > newest.created_at for at in created)
-    state = "watch" if stale or view.changed else "ok" if built else "not measured"
+    state = "open" if view.changed else "watch" if stale else "ok" if built else "not measured"
     return {
-        "state": {"watch": "open" if view.changed else "watch"}.get(state, state),
+        "state": state,
         "view": view.name,
         "entity": entity,
         "rows": table["rows"] if table else None,

@@ -11,6 +11,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Grid, Horizontal, Vertical
+from textual.content import Content
 from textual.widgets import Static
 
 from mlcycle_app.gateway import Gateway, MlcycleError
@@ -49,6 +50,7 @@ class Tabs(Line):
 
     def __init__(self) -> None:
         super().__init__("chart-tabs")
+        self.add_class("group")
         self._now: tuple[str, ...] = ()
 
     def show(self, now: tuple[str, ...]) -> None:
@@ -82,6 +84,7 @@ class MonitorView(PhaseView):
     MonitorView #chart-tabs { height: 1; padding: 0 1; }
     MonitorView #charts { grid-gutter: 0 2; grid-rows: 1fr; padding: 0 1; }
     MonitorView #charts CurvePlot { height: 1fr; }
+    MonitorView .-away { display: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
@@ -221,7 +224,7 @@ class MonitorView(PhaseView):
         self._data, panel = watched, watched.panel
         self.query_one("#served-words", Static).update(parts.traffic(panel, self.gateway.wall()))
         served = self.query_one("#served")
-        served.border_title = f"traffic: {panel.deployment}" if panel.deployment else "traffic"
+        served.border_title = Content(f"traffic: {panel.deployment}" if panel.deployment else "traffic")
         when = "" if panel.window is None else f"window {moment(panel.window.end)}"
         self.query_one("#drift", Limits).show(parts.drift_limits(watched), when)
         labelled = "" if panel.window is None else f"{panel.labelled:,} of {panel.predictions:,} labelled"
@@ -288,10 +291,14 @@ class MonitorView(PhaseView):
     def _lay(self) -> None:
         opened = self.detail is not None and self.detail.display
         narrow = not (self.screen.has_class("-wide") or self.screen.has_class("-xwide"))
-        self.query_one("#charts").display = bool(self._places) and not opened
-        self.query_one(Tabs).display = 0 < self._places < len(CHARTS) and not opened
-        for name in ("#served", "#signals"):
-            self.query_one(name).display = not (opened and narrow)
+        away = {
+            "#charts": opened or not self._places,
+            "#chart-tabs": opened or not 0 < self._places < len(CHARTS),
+            "#served": opened and narrow,
+            "#signals": opened and narrow,
+        }
+        for name, hidden in away.items():
+            self.query_one(name).set_class(hidden, "-away")
         self._draw_charts()
 
     def _shown(self) -> list[str]:
@@ -347,7 +354,7 @@ class MonitorView(PhaseView):
             detail.display = True
             self._lay()
             self.want_card()
-        if detail is not None and not self.query_one("#signals").display:
+        if detail is not None and self.query_one("#signals").has_class("-away"):
             detail.focus(scroll_visible=False)
 
     def close_detail(self) -> bool:

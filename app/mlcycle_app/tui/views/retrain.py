@@ -85,7 +85,7 @@ def _trigger_card(gateway: Gateway, short: str) -> Card:
     facts: list[tuple[str, object]] = [
         ("state", row["state"]),
         ("asks because of", row["reason"]),
-        ("since", f"{moment(row['ts'])} UTC"),
+        ("since", row["ts"]),
         ("run", str(row["run_id"])[-8:] if row["run_id"] else None),
         ("challenger", made[0]["name"] if made else None),
     ]

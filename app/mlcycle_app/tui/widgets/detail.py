@@ -6,22 +6,26 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from rich.console import Group, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 from textual.containers import VerticalScroll
+from textual.content import Content
 from textual.widgets import Static
 
 from mlcycle_app.tui.card import Bins, Card, Curves, Facts, Listing, Part, Scale, Words
-from mlcycle_app.tui.cells import STATES, cell, in_full
+from mlcycle_app.tui.cells import STATES, Cell, cell, in_full
+from mlcycle_app.tui.columns import GAP, Column, fit
+from mlcycle_app.tui.widgets.rows import cut
 
 if TYPE_CHECKING:
     from textual.widget import Widget
 
 __all__ = ["Detail"]
 
-WIDEST = 40
-"""Cells of a listing's column, at most."""
+WORDS = 14
+"""Cells of a column of words that may be cut when it is wider."""
 CHARTS = {
     Curves: ("mlcycle_app.tui.widgets.curve", "CurvePlot"),
     Bins: ("mlcycle_app.tui.widgets.histogram", "Histogram"),
@@ -49,7 +53,8 @@ class Detail(VerticalScroll, can_focus=True):
             return
         other = self._card is None or self._card.title != card.title
         self._card = card
-        self.border_title, self.border_subtitle = card.title, card.hint
+        # As they are: a name in brackets is no markup, and starts nothing.
+        self.border_title, self.border_subtitle = Content(card.title), Content(card.hint)
         self.remove_class("-stale")
         kinds: list[type[Part]] = [type(part) for part in card.parts]
         if kinds != self._kinds or not self.children:
@@ -64,7 +69,7 @@ class Detail(VerticalScroll, can_focus=True):
     async def say(self, words: RenderableType, title: str = "") -> None:
         """Show words instead of a card: nothing is selected, or it could not be read."""
         self._card, self._kinds = None, []
-        self.border_title, self.border_subtitle = title, ""
+        self.border_title, self.border_subtitle = Content(title), ""
         await self.remove_children()
         await self.mount(Static(words))
 
@@ -115,21 +120,45 @@ def _facts(rows: Sequence[tuple[str, object]]) -> Table:
     return table
 
 
-def _listing(part: Listing) -> RenderableType:
-    if not part.rows:
-        return Text(part.empty or "none", style="dim")
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
-    for name, value in part.rows[0].items():
-        right = name in part.right or name == part.aged or isinstance(value, int | float)
-        table.add_column(
-            "age" if name == part.aged else name.replace("_", " "),
-            justify="right" if right and not isinstance(value, bool) else "left",
-            overflow="ellipsis",
-            no_wrap=True,
-            max_width=WIDEST,
+class _Listing:
+    """A table of which only whole columns are drawn, as many as fit; one of words may be cut."""
+
+    def __init__(self, part: Listing) -> None:
+        self._part = part
+        self._cells = [
+            [cell(name, value, part.aged) for name, value in row.items()] for row in part.rows[: part.most]
+        ]
+        self._columns = [self._column(place, name) for place, name in enumerate(part.rows[0])]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        fitted = fit(self._columns, options.max_width)
+        yield self._line([Cell(column.label, "dim") for column in self._columns], fitted)
+        for cells in self._cells:
+            yield self._line(cells, fitted)
+        more = len(self._part.rows) - len(self._cells)
+        if more > 0:
+            yield Text(f"and {more:,} more", style="dim")
+
+    def _column(self, place: int, name: str) -> Column:
+        values = [row[name] for row in self._part.rows]
+        numbers = all(
+            isinstance(value, int | float | None) and not isinstance(value, bool) for value in values
         )
-    for row in part.rows[: part.most]:
-        cells = [cell(name, value, part.aged) for name, value in row.items()]
-        table.add_row(*(Text(one.text, style=one.style) for one in cells))
-    more = len(part.rows) - part.most
-    return Group(table, Text(f"and {more:,} more", style="dim")) if more > 0 else table
+        label = "age" if name == self._part.aged else name.replace("_", " ")
+        width = max(cell_len(label), *(cell_len(cells[place].text) for cells in self._cells))
+        right = numbers or name in self._part.right or name == self._part.aged
+        return Column(label, width, right, stretch=not right and width > WORDS)
+
+    def _line(self, cells: Sequence[Cell], fitted: Sequence[tuple[int, int]]) -> Text:
+        line = Text(no_wrap=True, overflow="ellipsis")
+        for number, (place, width) in enumerate(fitted):
+            text = cut(cells[place].text, width)
+            if self._columns[place].right:
+                text = text.rstrip().rjust(width)
+            line.append(" " * GAP if number else "").append(text, style=cells[place].style)
+        line.rstrip()
+        return line
+
+
+def _listing(part: Listing) -> RenderableType:
+    return _Listing(part) if part.rows else Text(part.empty or "none", style="dim")

@@ -12,6 +12,7 @@ from textual import events
 from textual.app import ComposeResult, RenderResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
+from textual.content import Content
 from textual.message import Message
 from textual.reactive import reactive
 from textual.widgets import Static
@@ -84,7 +85,7 @@ class Limits(VerticalScroll, can_focus=True):
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"limits--cursor"}
     DEFAULT_CSS = """
-    Limits > .limits--cursor { background: $primary 30%; text-style: bold; }
+    Limits > .limits--cursor { background: $block-cursor-blurred-background; text-style: bold; }
     Limits:ansi > .limits--cursor { background: ansi_default; text-style: reverse; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -114,7 +115,7 @@ class Limits(VerticalScroll, can_focus=True):
 
     def __init__(self, title: str, empty: str, name: str) -> None:
         super().__init__(id=name, classes="pane")
-        self.border_title = title
+        self.border_title = Content(title)
         self._lines = _Lines(empty)
         self._limits: Sequence[Limit] = ()
 
@@ -136,7 +137,7 @@ class Limits(VerticalScroll, can_focus=True):
         shared = {limit.held for limit in limits}
         if len(limits) > 1 and len(shared) == 1 and limits[0].limit is not None:
             subtitle = f"{limits[0].held}, {subtitle}"
-        self.border_subtitle = subtitle
+        self.border_subtitle = Content(subtitle)
         self._limits = limits
         self.cursor = max(0, min(self.cursor, len(limits) - 1))
         self._lines.show(limits)

@@ -12,6 +12,7 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.content import Content
 from textual.geometry import Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
@@ -214,7 +215,7 @@ class LogPane(Vertical):
 
     def show(self, title: str, lines: Sequence[str], said: int | None = None, *, of: object = None) -> None:
         """Show a log under a title; see `LogTail.show`."""
-        self.border_title = title
+        self.border_title = Content(title)
         self.log_tail.show(lines, said, of=of)
         self._subtitle()
 

@@ -12,7 +12,7 @@ from textual.containers import Vertical
 from textual.widgets import Input, Static
 
 from mlcycle_app.gateway import MlcycleError
-from mlcycle_app.pages import Arrangement
+from mlcycle_app.pages import Arrangement, Page
 from mlcycle_app.tables import Table
 from mlcycle_app.tui.messages import OpenRow
 from mlcycle_app.tui.paging import WINDOW, PageWanted, Read, Wanted, laid
@@ -50,9 +50,7 @@ class Pane(Vertical):
         super().__init__(name=name, id="pane-" + name.replace(" ", "-"), classes="pane")
         self._table = table
         self._labels = labels
-        self._rows: Sequence[Mapping[str, Any]] = ()
-        self._keys: Sequence[str] = ()
-        self._start = self._total = 0
+        self._page = Page((), 0, 0)
         self._all = 0
         self._count = ""
         self._paged = False
@@ -80,7 +78,7 @@ class Pane(Vertical):
     @property
     def selected(self) -> Selection:
         """What commands act on: the row under the cursor, unless it is still being read, and the marked ones."""
-        row = self._row_at(self.rows.cursor) if self.is_mounted else None
+        row = self._page.row_at(self.rows.cursor) if self.is_mounted else None
         marked = tuple(self._marked.values())
         return Selection(self.name or "", self._table.kind, self._table.id, row, marked)
 
@@ -110,8 +108,7 @@ class Pane(Vertical):
         """
         names = tuple(rows[0]) if rows else ()
         columns, lines = laid(self._table, names, rows, self._arranged, {})
-        self._rows, self._keys, self._start, self._total = rows, (), 0, len(rows)
-        self._all, self._count = len(rows), count
+        self._page, self._all, self._count = Page(rows, 0, len(rows)), len(rows), count
         if rows:
             self.rows.show(columns, lines)
         self._say()
@@ -126,12 +123,11 @@ class Pane(Vertical):
             return
         page, shown = read.page, self.rows
         other = self._shown_generation != self._generation
-        held = read.at or self._key_at(shown.cursor)
+        held = read.at or self._page.key_at(shown.cursor)
         cursor = page.start + page.keys.index(held) if held and held in page.keys else None
         if cursor is None and other:
             cursor = 0
-        self._paged, self._shown_generation, self._count = True, self._generation, ""
-        self._rows, self._keys, self._start, self._total = page.rows, page.keys, page.start, page.total
+        self._page, self._paged, self._shown_generation, self._count = page, True, self._generation, ""
         self._widths = {
             name: column.width for name, column in zip(self._table.columns, read.columns, strict=True)
         }
@@ -148,7 +144,7 @@ class Pane(Vertical):
 
     def show_error(self, error: MlcycleError | None) -> None:
         """Say what is wrong, unless another pane does; rows that were there stay, without colour."""
-        if self._total:
+        if self._page.total:
             self.rows.stale = True
             self.border_subtitle = "not current"
             return
@@ -199,7 +195,7 @@ class Pane(Vertical):
     def action_mark(self) -> None:
         """Mark the row under the cursor, or take its mark away."""
         place = self.rows.cursor
-        key, row = self._key_at(place), self._row_at(place)
+        key, row = self._page.key_at(place), self._page.row_at(place)
         if not key or row is None:
             return
         if self._marked.pop(key, None) is None:
@@ -243,25 +239,25 @@ class Pane(Vertical):
     def on_rows_wanted(self, event: Rows.Wanted) -> None:
         """Ask for the rows around those that are seen."""
         event.stop()
-        self.post_message(PageWanted(self, self._want(event.middle)))
+        self.post_message(PageWanted(self, self._want(event.index)))
 
     def on_rows_headed(self, event: Rows.Headed) -> None:
         """Sort by the column whose label was clicked."""
         event.stop()
         if self._paged:
-            self.sort_by(self._table.columns[event.column])
+            self.sort_by(self._table.columns[event.index])
 
     def on_rows_opened(self, event: Rows.Opened) -> None:
         """Show the row in full."""
         event.stop()
-        row = self._row_at(event.index)
+        row = self._page.row_at(event.index)
         if row is not None:
             self.post_message(OpenRow(self._table.title, row))
 
     def on_rows_laid(self, event: Rows.Laid) -> None:
         """Say how many columns found no room."""
         event.stop()
-        if self._total and not self.rows.stale:
+        if self._page.total and not self.rows.stale:
             self._say_how_many()
 
     def _arrange(self, arranged: Arrangement, *, key: str = "", value: str = "") -> None:
@@ -275,16 +271,8 @@ class Pane(Vertical):
         start = max(0, middle - WINDOW // 2)
         return Wanted(self.name or "", start, self._arranged, self._generation, widths=self._widths)
 
-    def _row_at(self, index: int) -> Mapping[str, Any] | None:
-        place = index - self._start
-        return self._rows[place] if 0 <= place < len(self._rows) else None
-
-    def _key_at(self, index: int) -> str:
-        place = index - self._start
-        return self._keys[place] if 0 <= place < len(self._keys) else ""
-
     def _held(self) -> str:
-        return self._key_at(self.rows.cursor)
+        return self._page.key_at(self.rows.cursor)
 
     def _show_marks(self) -> None:
         self.rows.mark(frozenset(self._marked))
@@ -294,10 +282,10 @@ class Pane(Vertical):
         message, rows = self.query_one(Message), self.rows
         rows.stale = False
         was_here = rows.has_focus or message.has_focus
-        message.display, rows.display = not self._total, bool(self._total)
+        message.display, rows.display = not self._page.total, bool(self._page.total)
         if was_here:
-            (rows if self._total else message).focus(scroll_visible=False)
-        if not self._total:
+            (rows if self._page.total else message).focus(scroll_visible=False)
+        if not self._page.total:
             words = self._arranged.words
             message.update(
                 f"No row holds {words!r}; esc shows all {self._all:,}" if words else self._table.empty
@@ -307,14 +295,14 @@ class Pane(Vertical):
     def _say_how_many(self) -> None:
         words = self._arranged.words
         if words:
-            said = f'filter "{words}": {self._total:,} of {self._all:,}'
-        elif not self._total:
+            said = f'filter "{words}": {self._page.total:,} of {self._all:,}'
+        elif not self._page.total:
             said = ""
         else:
-            said = self._count or ("1 row" if self._total == 1 else f"{self._total:,} rows")
+            said = self._count or ("1 row" if self._page.total == 1 else f"{self._page.total:,} rows")
         if self._marked:
             said += f", {len(self._marked):,} marked"
         hidden = self.rows.hidden
-        if self._total and hidden > 1 and self.size.width >= ROOM_FOR_MORE:
+        if self._page.total and hidden > 1 and self.size.width >= ROOM_FOR_MORE:
             said += f", enter shows {hidden} more columns"
         self.border_subtitle = Text(said).markup

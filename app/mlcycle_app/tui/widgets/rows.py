@@ -52,21 +52,23 @@ class Rows(ScrollView, can_focus=True):
     stale: reactive[bool] = reactive(False)
     """Whether the rows are old: they are then drawn without their colours."""
 
-    class Moved(Message):
-        """The cursor is on another row, or the row under it has come."""
-
+    class _Told(Message):
         def __init__(self, rows: Rows, index: int) -> None:
             super().__init__()
             self.rows = rows
             self.index = index
 
-    class Opened(Message):
-        """The row under the cursor was asked for."""
+    class Moved(_Told):
+        """The cursor is on another row, or the row under it has come; `index` is its place."""
 
-        def __init__(self, rows: Rows, index: int) -> None:
-            super().__init__()
-            self.rows = rows
-            self.index = index
+    class Opened(_Told):
+        """The row under the cursor, at the place `index`, was asked for."""
+
+    class Wanted(_Told):
+        """Rows are about to be seen that are not here: those around the place `index`."""
+
+    class Headed(_Told):
+        """The label of the column `index` was clicked."""
 
     class Laid(Message):
         """Rows were laid into a width: some columns may have found no room."""
@@ -74,23 +76,6 @@ class Rows(ScrollView, can_focus=True):
         def __init__(self, rows: Rows) -> None:
             super().__init__()
             self.rows = rows
-
-    class Wanted(Message):
-        """Rows are about to be seen that are not here."""
-
-        def __init__(self, rows: Rows, middle: int) -> None:
-            super().__init__()
-            self.rows = rows
-            self.middle = middle
-            """Place of the row that they should be around."""
-
-    class Headed(Message):
-        """The label of a column was clicked."""
-
-        def __init__(self, rows: Rows, column: int) -> None:
-            super().__init__()
-            self.rows = rows
-            self.column = column
 
     def __init__(self, *, labels: bool = True, marks: bool = False, name: str | None = None) -> None:
         super().__init__(id=name)
@@ -151,13 +136,15 @@ class Rows(ScrollView, can_focus=True):
             return
         self._columns, self._lines, self._keys = columns, lines, keys
         self._start, self._total = start, total
-        shift = at - self.cursor
+        top = round(self.scroll_target_y)
+        seen, shift = top <= self.cursor < top + self._seen(), at - self.cursor
         self._lay()
         if shift:
-            top = max(0, round(self.scroll_target_y) + (shift if cursor is not None else 0))
             self.set_reactive(Rows.cursor, at)
-            self.scroll_to(y=min(top, self._last_top()), animate=False, force=True)
-        self._follow()
+            if cursor is not None:
+                self.scroll_to(y=max(0, min(top + shift, self._last_top())), animate=False, force=True)
+        if seen or shift:  # else the wheel has left the cursor behind, and may
+            self._follow()
         self._look_ahead()
         self.post_message(self.Moved(self, at))
 
