@@ -38,7 +38,7 @@ class Workspace:
         if named:
             root = _expanded(Path(named)).resolve()
             if not _is_workspace(root):
-                what = "is not a workspace" if root.is_dir() else "does not exist"
+                what = "is not a workspace" if os.path.isdir(root) else "does not exist"  # noqa: PTH112 - and never raises
                 raise WorkspaceError(f"{root} {what}: no {MARKER} in it", hint=f"mlcycle init {named}")
             return cls(root)
         try:

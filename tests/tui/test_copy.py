@@ -86,7 +86,7 @@ async def test_the_whole_screen_goes_into_a_file_as_the_command_line_writes_it(
         await settle(pilot)
         await press(pilot, "y", "w")
         written = (tmp_path / "monitor-20260310T120000Z.txt").read_text()
-        assert "monitor-20260310T120000Z.txt" in text(app)
+        assert app.screen.query_one(TextArea).text == f"{tmp_path}/monitor-20260310T120000Z.txt"
     assert "WINDOWS (8)" in written and "ALERTS (2)" in written and "\nNOW\n" in written
 
 

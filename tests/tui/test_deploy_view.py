@@ -201,6 +201,7 @@ async def test_without_an_engine_the_build_says_what_was_tried_and_what_to_insta
         assert "✗ images build failed: no container engine answers at unix://" in told
         assert "install and start Docker or podman" in told
         log = app.query_one(LogPane)
-        assert log.display
+        assert log.display is True
         await press(pilot, "escape")
-        assert not log.display and app.selection().names("model")
+        assert app.query("#build-log").first().display is False
+        assert app.selection().names("model")

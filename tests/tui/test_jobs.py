@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -350,12 +349,10 @@ async def test_quitting_asks_while_jobs_run_and_ends_them(make: Make, workspace:
         await pilot.press("enter")
         assert first.is_running and app.is_running
         process = psutil.Process(group(first, app.jobs))
-        began = time.monotonic()
         await pilot.press("q", "tab", "enter")
         await pilot.pause()
     assert (app.return_code or 0, first.state) == (0, "cancelled")
     assert psutil.wait_procs([process], timeout=10)[1] == []
-    assert time.monotonic() - began < 30
 
 
 async def test_quitting_asks_nothing_when_nothing_runs(make: Make, workspace: Workspace) -> None:

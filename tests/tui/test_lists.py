@@ -14,6 +14,7 @@ from textual.pilot import Pilot
 from mlcycle.store import Store
 from mlcycle.workspace import Workspace
 from mlcycle_app.tui.app import CycleApp
+from mlcycle_app.tui.columns import Column, fit
 from mlcycle_app.tui.widgets import rows as rows_module
 from mlcycle_app.tui.widgets.pane import Pane
 from mlcycle_app.tui.widgets.rows import Rows
@@ -303,3 +304,10 @@ async def test_what_a_terminal_would_obey_is_not_drawn(make: Make, growing: Work
     async with app.run_test(size=SIZE) as pilot:
         await settle(pilot)
         assert "a�]0;x�" in text(app) and "\x1b" not in text(app)
+
+
+def test_the_most_telling_columns_stay_by_cutting_the_one_of_words(first: int) -> None:
+    wished = [Column("status", 10), Column("run", 90, stretch=True), Column("metrics", 31), Column("age", 6)]
+    assert fit(wished, 59) == [(0, 10), (1, 14), (2, 31)]
+    assert fit(wished, 75) == [(0, 10), (1, 22), (2, 31), (3, 6)]
+    assert first

@@ -105,7 +105,8 @@ def _track(track: Any) -> str:
     newest = lately[-1]
     values = " ".join(_number(one.value) for one in lately)
     limit = "" if newest.limit is None else f"limit {track.sign} {newest.limit:g}, ".replace("  ", " ")
-    said = f"{values} in the last {len(lately)} windows, {limit}n {newest.n:,}"
+    windows = "window" if len(lately) == 1 else f"{len(lately)} windows"
+    said = f"{values} in the last {windows}, {limit}n {newest.n:,}"
     return f"{newest.verdict:<12}  {track.metric} {track.subject}: {said}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, tzinfo
 
-__all__ = ["age", "local", "moment", "set_zone", "zone_name"]
+__all__ = ["age", "local", "moment", "moment_utc", "set_zone", "zone_name"]
 
 UNITS = ((86400 * 365, "y"), (86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
@@ -55,8 +55,11 @@ def age(at: datetime | None, now: datetime, wall: datetime | None = None) -> str
 
 def moment(at: datetime) -> str:
     """Return a time to the minute, or the day alone at midnight UTC: that is what windows and snapshots begin at."""
-    return (
-        at.strftime("%Y-%m-%d")
-        if (at.hour, at.minute, at.second) == (0, 0, 0)
-        else local(at).strftime("%Y-%m-%d %H:%M")
-    )
+    whole_day = (at.hour, at.minute, at.second) == (0, 0, 0)
+    return moment_utc(at) if whole_day else local(at).strftime("%Y-%m-%d %H:%M")
+
+
+def moment_utc(at: datetime) -> str:
+    """Return a time as it stands in the store, to the minute, or the day alone at midnight: commands read it so."""
+    midnight = (at.hour, at.minute, at.second) == (0, 0, 0)
+    return at.strftime("%Y-%m-%d") if midnight else at.strftime("%Y-%m-%d %H:%M")

@@ -112,6 +112,8 @@ class CycleApp(Switches, Performs, Quits):
             self.action_zoom()
         if not switcher.query(f"#{wanted}"):
             await switcher.add_content(self._make(number), id=wanted)
+        if self._is_gone() or not switcher.query(f"#{wanted}"):
+            return  # the program has ended meanwhile
         switcher.current = wanted
         self._current = number
         self.query_one(Strip).current = number
@@ -321,7 +323,6 @@ class CycleApp(Switches, Performs, Quits):
         super().tick()
         if self._current < 0 or self._is_gone():
             return
-        self.query_one(StatusLine).elsewhere = self.gateway.busy()
         if len(self.screen_stack) > 1:
             return
         self._view.look()

@@ -11,6 +11,8 @@ GAP = 2
 """Cells between two columns."""
 LEAST, SHARE = 14, 0.3
 """A stretching column is cut to 14 cells, or this share of the room, before others lose their place."""
+TELLING = 4
+"""Columns for which it is cut to 14 cells even where its share is more: the most telling ones."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,11 @@ def fit(columns: Sequence[Column], room: int) -> list[tuple[int, int]]:
         nonlocal left
         column = columns[index]
         least = min(column.width, max(LEAST, int(room * SHARE))) if column.stretch else column.width
+        if least + GAP > left and len(taken) < TELLING:
+            for other, width in taken.items():
+                if columns[other].stretch and width > LEAST and least + GAP <= left + width - LEAST:
+                    left += width - LEAST
+                    taken[other] = LEAST
         if least + GAP > left:
             return False
         taken[index] = least

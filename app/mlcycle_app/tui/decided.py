@@ -36,8 +36,8 @@ def decision_card(gateway: Gateway, short: str) -> Card:
     return Card(f"{row['kind']} of {row['subject']}", decision_parts(gateway, row))
 
 
-def decision_parts(gateway: Gateway, row: Mapping[str, Any]) -> list[Part]:
-    """Return a decision as parts of a card."""
+def decision_parts(gateway: Gateway, row: Mapping[str, Any], title: str = "") -> list[Part]:
+    """Return a decision as parts of a card; the title stands above the first one."""
     evidence: dict[str, Any] = json.loads(row["evidence"] or "{}")
     facts: list[tuple[str, object]] = [
         ("outcome", row["outcome"]),
@@ -46,17 +46,16 @@ def decision_parts(gateway: Gateway, row: Mapping[str, Any]) -> list[Part]:
         ("decided by", row["decided_by"]),
         ("when", row["ts"]),
     ]
-    parts: list[Part] = [Facts([fact for fact in facts if fact[1]])]
+    parts: list[Part] = [Facts([fact for fact in facts if fact[1]], title)]
     if row["reasons"]:
-        title = "why it was refused" if row["outcome"] == "refused" else "worth knowing"
-        parts.append(Words(harmless("\n".join(row["reasons"])), title))
+        parts.append(_reasons(row["reasons"], refused=row["outcome"] == "refused"))
     if seen := evidence.get("requirements"):
         parts.append(Facts([(str(one.get("id")), _requirement(one)) for one in seen], "requirements"))
     if paired := evidence.get("champion"):
         parts += _paired(paired, row["subject"])
         if then := _champion(gateway, row, paired):
-            title = f"when {paired['subject']} was judged, on other rows"
-            parts.append(Facts([(str(one.get("id")), _requirement(one)) for one in then], title))
+            before = f"when {paired['subject']} was judged, on other rows"
+            parts.append(Facts([(str(one.get("id")), _requirement(one)) for one in then], before))
     if metrics := evidence.get("metrics"):
         others = [{"metric": name, "value": value} for name, value in metrics.items()]
         parts.append(Listing("all metrics on these rows", others, most=40))
@@ -78,6 +77,16 @@ def judged_on(said: Mapping[str, Any] | None) -> str:
 def met(one: Mapping[str, Any]) -> str:
     """Return whether a requirement was met, as a word that lists give glyph and colour."""
     return "not measured" if one.get("observed") is None else "ok" if one.get("met") else "fail"
+
+
+def _reasons(reasons: Sequence[str], *, refused: bool) -> Words:
+    text = Text()
+    for reason in reasons:
+        if refused:
+            text.append(f"{glyph('failed')} ", style=style_of("failed"))
+        text.append(f"{harmless(reason)}\n")
+    text.rstrip()
+    return Words(text, "why it was refused" if refused else "worth knowing")
 
 
 def _requirement(one: Mapping[str, Any]) -> Text:

@@ -108,7 +108,7 @@ def of_view(number: int) -> list[BindingType]:
 
 
 FOOTER = tuple(key for key in KEYS if key.label)
-"""At most six, so that they fit 60 columns."""
+"""What the footer may show beside the commands of the screen, as far as there is room."""
 
 
 _given: dict[str, str] = {}

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["WINDOW", "PageWanted", "PagedReads", "Read", "Wanted", "laid", "read_pages"]
 
-WINDOW = 600
+WINDOW = 1000
 """Rows that a list holds around its cursor: a read costs about the same for 50 rows and for 1,000."""
 WIDEST = 40
 """Cells a column may ask for unless it stretches."""

@@ -5,6 +5,8 @@ The application makes `jobs` and lets the strip and the status line follow them;
 
 from __future__ import annotations
 
+import os
+import threading
 from typing import TYPE_CHECKING
 
 from textual import events
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from mlcycle_app.gateway import Gateway
 
 __all__ = ["Quits"]
+
+LEAVE_S = 3.0
+"""After a signal: when the program ends without having put the terminal back."""
 
 
 class Quits(Frame[None]):
@@ -62,6 +67,11 @@ class Quits(Frame[None]):
     def leave(self, code: int) -> None:
         """End for a reason from outside (SIGTERM, SIGHUP, a parent that is gone): jobs end too, nobody is asked."""
         self.jobs.end()
+        if not self.is_headless:
+            # A terminal that is gone takes no output: Textual's writer can then block the loop for good.
+            last = threading.Timer(LEAVE_S, os._exit, (code,))
+            last.daemon = True
+            last.start()
         super().leave(code)
 
     async def on_event(self, event: events.Event) -> None:

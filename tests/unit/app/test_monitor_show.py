@@ -55,8 +55,8 @@ def test_it_prints_busy_minutes_and_each_number_over_the_windows(workspace: Work
     assert [line.split()[:6] for line in lines if "11:58" in line] == [
         ["2026-03-10", "11:58", "60", "1", "2", "2"]
     ]
-    assert "alert         auc punctual: 0.615 in the last 1 windows, limit >= 0.78, n 12" in lines
-    assert "alert         psi distance_km: 0.41 in the last 1 windows, limit 0.2, n 29" in lines
+    assert "alert         auc punctual: 0.615 in the last window, limit >= 0.78, n 12" in lines
+    assert "alert         psi distance_km: 0.41 in the last window, limit 0.2, n 29" in lines
 
 
 def test_without_traffic_in_the_span_it_says_so(workspace: Workspace) -> None:

@@ -122,7 +122,7 @@ class FormScreen(ModalScreen[Filled | None]):
             if path is not None:
                 field.write(str(path))
 
-        self.app.push_screen(PickerScreen(Path.cwd()), picked)
+        self.app.push_screen(PickerScreen(None), picked)
 
     def _filled(self) -> dict[str, Sequence[str]]:
         return {field.key: field.values for field in self._fields if field.values}

@@ -13,6 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from mlcycle_app.tui import job_words
+from mlcycle_app.tui.ages import local
 from mlcycle_app.tui.cells import Cell
 from mlcycle_app.tui.clipboard import offer
 from mlcycle_app.tui.columns import Column
@@ -184,7 +185,7 @@ class JobsScreen(ModalScreen[None]):
             Cell(f"{glyph(kind)} {word}", style_of(kind)),
             Cell(shlex.join(job.words)),
             Cell(how),
-            Cell(f"{job.started:%H:%M:%S}", "dim"),
+            Cell(f"{local(job.started):%H:%M:%S}", "dim"),
         ]
 
     def _show_log(self) -> None:

@@ -15,7 +15,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
 from mlcycle_app.gateway import Gateway, MlcycleError
-from mlcycle_app.tui.ages import moment as shown_moment
+from mlcycle_app.tui.ages import moment_utc as shown_moment
 from mlcycle_app.tui.card import Card, Facts, Listing, Part, Words
 from mlcycle_app.tui.reading import elsewhere
 from mlcycle_app.tui.widgets.detail import Detail

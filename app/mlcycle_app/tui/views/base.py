@@ -191,6 +191,7 @@ class PhaseView(Vertical):
                 pane.go_to(name)
                 self.last_focus = pane.rows
                 pane.rows.focus(scroll_visible=False)
+        self.want_card()
 
     def _page_failed(self, error: MlcycleError) -> None:
         self.post_message(Failed(self.number, self._generation, error))

@@ -11,9 +11,10 @@ from textual.app import ComposeResult
 from mlcycle_app.gateway import Gateway
 from mlcycle_app.tui import job_words
 from mlcycle_app.tui.card import Card
+from mlcycle_app.tui.decided import decision_card
 from mlcycle_app.tui.selection import Selection
 from mlcycle_app.tui.views.base import PhaseView
-from mlcycle_app.tui.views.deploy_cards import decision_card, deployment_card, image_card, model_card
+from mlcycle_app.tui.views.deploy_cards import deployment_card, image_card, model_card
 from mlcycle_app.tui.widgets.log_tail import LogPane
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class DeployView(PhaseView):
         if name == "deployments":
             return deployment_card(self.gateway, str(row["deployment"]))
         if name == "decisions":
-            return decision_card(self.gateway, str(row["decision_id"]))
+            return decision_card(self.gateway, str(row["id"]))
         return image_card(row)
 
     def close_detail(self) -> bool:

@@ -1,19 +1,16 @@
-"""Cards of the Deploy view: a model version and why the gate let it through or not, a server, an image, a decision."""
+"""Cards of the Deploy view: a model version and why the gate let it through or not, a server, an image."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
-
-from rich.text import Text
 
 from mlcycle_app.gateway import Gateway
 from mlcycle_app.tui.card import Card, Facts, Part, Words
-from mlcycle_app.tui.cells import harmless, number
-from mlcycle_app.tui.glyphs import glyph, style_of
+from mlcycle_app.tui.cells import harmless
+from mlcycle_app.tui.decided import decision_parts
 
-__all__ = ["MINUTES", "decision_card", "deployment_card", "image_card", "model_card"]
+__all__ = ["MINUTES", "deployment_card", "image_card", "model_card"]
 
 MODEL = """SELECT v.model, v.version, v.format, v.task, v.bytes, v.parity, v.created_at, v.run_id::VARCHAR AS run_id,
   (SELECT string_agg(alias, ', ' ORDER BY alias) FROM aliases a
@@ -22,9 +19,8 @@ MODEL = """SELECT v.model, v.version, v.format, v.task, v.bytes, v.parity, v.cre
   (SELECT string_agg(deployment, ', ' ORDER BY deployment) FROM deployments d
    WHERE d.model = v.model AND d.version = v.version AND d.state = 'running') AS serves
 FROM model_versions v LEFT JOIN training_sets t USING (training_set_id) WHERE v.model || ':' || v.version = ?"""
-GATE = """SELECT kind, subject, outcome, reasons, evidence, decided_by, ts FROM decisions
+GATE = """SELECT decision_id, kind, subject, outcome, reasons, evidence, decided_by, ts FROM decisions
 WHERE subject = ? AND kind = 'gate' ORDER BY ts DESC, decision_id DESC LIMIT 1"""
-DECISION = "SELECT kind, subject, outcome, reasons, evidence, decided_by, ts FROM decisions WHERE decision_id = ?::UUID"
 MINUTES = 15
 LINES = 20
 """Last lines of a server's log that its card shows."""
@@ -54,7 +50,7 @@ def model_card(gateway: Gateway, model: str) -> Card:
     ]
     parts: list[Part] = [Facts(facts)]
     if gates:
-        parts += _judged(gates[0], "the gate")
+        parts += decision_parts(gateway, gates[0], "the gate")
         refused = gates[0]["outcome"] == "refused"
         hint = (
             "v asks again, or with other limits"
@@ -72,12 +68,6 @@ def model_card(gateway: Gateway, model: str) -> Card:
     if features:
         parts.append(Words(shown + more, f"{len(features)} features"))
     return Card(model, parts, hint)
-
-
-def decision_card(gateway: Gateway, decision_id: str) -> Card:
-    """Return the card of a decision: who decided what, on which evidence."""
-    row = gateway.rows(DECISION, [decision_id])[0]
-    return Card(f"{row['kind']} of {row['subject']}", _judged(row, ""), "v asks the gate again")
 
 
 def deployment_card(gateway: Gateway, name: str) -> Card:
@@ -129,62 +119,3 @@ def image_card(row: Mapping[str, Any]) -> Card:
         "It holds the model, its server and nothing of the workspace; it runs as nobody and asks no network."
     )
     return Card(str(row["tag"]), [Facts(facts), Words(how, "to run it"), Words(why)], "b builds one")
-
-
-def _judged(row: Mapping[str, Any], title: str) -> list[Part]:
-    evidence = json.loads(row["evidence"]) if row["evidence"] else {}
-    facts: list[tuple[str, object]] = [("outcome", row["outcome"])]
-    if told := _rows(evidence.get("judged_on") or {}):
-        facts.append(("judged on", told))
-    facts += [("decided by", row["decided_by"]), ("when", row["ts"])]
-    parts: list[Part] = [Facts(facts, title)]
-    if row["reasons"]:
-        parts.append(_reasons(row["reasons"], refused=row["outcome"] == "refused"))
-    if requirements := evidence.get("requirements"):
-        parts.append(Facts([(one["id"], _requirement(one)) for one in requirements], "requirements"))
-    if against := evidence.get("champion"):
-        parts.append(Words(_against(against), f"beside the champion {against.get('subject', '')}"))
-    metrics = {key: value for key, value in (evidence.get("metrics") or {}).items() if value is not None}
-    if metrics:
-        parts.append(
-            Facts([(key, number(value)) for key, value in metrics.items()], "other metrics on the same rows")
-        )
-    return parts
-
-
-def _reasons(reasons: Sequence[str], *, refused: bool) -> Words:
-    text = Text()
-    for reason in reasons:
-        if refused:
-            text.append(f"{glyph('failed')} ", style=style_of("failed"))
-        text.append(f"{harmless(reason)}\n")
-    text.rstrip()
-    return Words(text, "why it was refused" if refused else "worth knowing")
-
-
-def _requirement(one: Mapping[str, Any]) -> Text:
-    if one.get("observed") is None:
-        text = Text(f"{glyph('none')} not measured", style=style_of("attention"))
-        return text.append(f": {one.get('why', '')}" if one.get("why") else "", style="default")
-    kind, word = ("ok", "met") if one["met"] else ("failed", "not met")
-    metric = "" if one["id"] == one["metric"] else f"{one['metric']} "
-    text = Text(f"{glyph(kind)} {word}  ", style=style_of(kind))
-    seen, limit = number(float(one["observed"])), f"{one['comparison']} {one['limit']:g}"
-    return text.append(f"{metric}{seen}, limit {limit}, n {one['n']:,}", style="default")
-
-
-def _rows(told: Mapping[str, Any]) -> str:
-    rows = f"{told['rows']:,} " if "rows" in told else ""
-    if told.get("what") == "moments":
-        start, end = (str(told[key]).replace("T", " ").removesuffix(" 00:00:00") for key in ("start", "end"))
-        return f"{rows}labelled rows of {start}" + ("" if start == end else f" to {end}")
-    return f"{rows}{told.get('what', '')} rows" if told else ""
-
-
-def _against(told: Mapping[str, Any]) -> str:
-    if "difference" not in told:
-        return f"{told.get('verdict', 'not compared')}: {told.get('why', '')}"
-    return (
-        f"{told['verdict']}: {told['metric']} {told['challenger']:.4g} against {told['champion']:.4g}, "
-        f"{told['difference']:+.3f} [{told['low']:+.3f}, {told['high']:+.3f}] on the same {told['n']:,} rows"
-    )

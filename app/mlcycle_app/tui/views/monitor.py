@@ -37,6 +37,9 @@ __all__ = ["MonitorView"]
 
 SPANS = (15, 60, 360, 1440, 7 * 1440, 30 * 1440)
 """Minutes that traffic can be shown over."""
+REST = 20.0
+"""A read is followed by a rest of so many times what it took: a store that is slow to read is not read every second."""
+LONGEST_REST_S = 5.0
 WINDOWS_S = 15.0
 """Seconds after which windows are read again although the newest is the same."""
 WORDS = 4
@@ -132,6 +135,7 @@ class MonitorView(PhaseView):
         self._tracks: Series | None = None
         self._judged: object = None
         self._judged_at = 0.0
+        self._took = self._ended = 0.0
 
     def compose(self) -> ComposeResult:
         """Traffic and charts above; drift at the left, requirements and alerts at the right."""
@@ -194,8 +198,14 @@ class MonitorView(PhaseView):
 
     # Reading and drawing
 
+    def look(self) -> None:
+        """Once a second, unless reads take so long that this would cost more than a few percent of a core."""
+        if time.monotonic() - self._ended >= min(LONGEST_REST_S, REST * self._took):
+            super().look()
+
     def read(self) -> Watched:
         """Read the live panel and the series, and the comparison of requirements not met before."""
+        began = time.monotonic()
         with self.gateway.one_state():
             panel = self.gateway.panel()
             series = self._series(panel)
@@ -204,6 +214,8 @@ class MonitorView(PhaseView):
                 self._signs.update(self.gateway.signs())
         if not self._least:
             self._least = self.gateway.do("monitor.least_rows")
+        self._ended = time.monotonic()
+        self._took = self._ended - began
         return Watched(panel, series, self._least)
 
     def _series(self, panel: Panel) -> Series:
