@@ -22,11 +22,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next(folder.glob("*.whl"))
 
 
+SHIPPED = {".sql", ".yaml", ".tcss", ".md", ".toml", ".json", ".html", ".css", ".js"}
+
+
 def _data_files() -> set[str]:
     found = set()
     for root in ("core", "app", "sample_data"):
         for path in (_ROOT / root).rglob("*"):
-            if path.suffix in {".sql", ".yaml", ".tcss", ".md", ".toml", ".json", ".html", ".css", ".js"} or path.name == "py.typed":
+            if path.suffix in SHIPPED or path.name == "py.typed":
                 found.add(path.relative_to(_ROOT / root).as_posix())
     return found
 

@@ -142,7 +142,8 @@ def test_ticks_lie_within_their_range_and_are_not_too_many(low: float, span: flo
     high = low + span
     for ticks in (nice_ticks(low, high, most), time_ticks(0, span, most)):
         assert len(ticks) <= most + 1
-    assert all(low - span * 1e-6 <= value <= high + span * 1e-6 for value, _ in nice_ticks(low, high, most))
+    near = span * 1e-6 + 4 * math.ulp(max(abs(low), abs(high)))
+    assert all(low - near <= value <= high + near for value, _ in nice_ticks(low, high, most))
 
 
 def test_ticks_say_round_things() -> None:

@@ -179,6 +179,7 @@ def test_an_engines_log_is_followed_step_by_step() -> None:
 def test_a_build_that_fails_says_its_last_lines() -> None:
     from mlcycle.deploy.image import follow
 
-    parts: list[dict[str, object]] = [{"stream": f"line {i}\n"} for i in range(9)] + [{"error": "no room"}]
+    parts: list[dict[str, object]] = [{"stream": f"line {i}\n"} for i in range(9)]
+    parts.append({"error": "no room"})
     with pytest.raises(EngineError, match="on base failed: line 5 / line 6 / line 7 / line 8 / no room"):
         follow(parts, "base", lambda _: None)

@@ -59,7 +59,7 @@ class PhaseView(Vertical):
         self._pages = PagedReads(gateway, self._page_failed)
         self._wanted: Sequence[Wanted] = ()
         self._generation = self._card_generation = 0
-        self._reading = self._again = False
+        self._reading = self._again = self._broken = False
         self._stamp: object = None
         self._looked_at = self._read_at = -1e9
 
@@ -170,14 +170,17 @@ class PhaseView(Vertical):
 
     def on_loaded(self, message: Loaded) -> None:
         """Draw what was read; it bubbles on, because an error may be over."""
+        self._broken = False
         if message.generation == self._generation:
             self.draw(message.data)
 
     def on_failed(self, message: Failed) -> None:
         """Show the error; it bubbles on to the status line."""
-        self._stamp = None
+        self._stamp, self._broken = None, True
         if message.generation == self._generation:
             self.draw_error(message.error)
+            if self.detail is not None and self.detail.card is None:
+                self.want_card()
 
     def on_page_wanted(self, message: PageWanted) -> None:
         """A list is filtered, sorted, or about to run out of rows."""
@@ -242,9 +245,20 @@ class PhaseView(Vertical):
         if message.generation != self._card_generation or self.detail is None:
             return
         if message.card is None:
-            await self.detail.say(Text("nothing is selected", style="dim"))
+            await self.detail.say(self._offers())
         else:
             await self.detail.show(message.card)
+
+    def _offers(self) -> Text:
+        """Return what can be done here, for a detail that has nothing to show."""
+        if self._read_at < 0:
+            return Text("not read" if self._broken else "reading …", style="dim")
+        text = Text("nothing is selected; here you can\n", style="dim")
+        for command in of_screen(self.number):
+            if command.key:
+                text.append(f"\n{shown(command.id, command.key):>3} ", style="bold yellow")
+                text.append(f" {command.summary}", style="default")
+        return text
 
     async def on_card_failed(self, message: CardFailed) -> None:
         """Say what went wrong where the card would be."""

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
@@ -80,26 +81,19 @@ def charts(series: Series, requirement: str, feature: str) -> Mapping[str, Curve
     load = [curve("answered", requests)]
     if any(one.errors for one in series.moments):
         load.append(curve("errors", errors))
-    wanted = {"times": True, "x_label": "UTC", "empty": "no request in this span"}
-    sampled = {**wanted, "empty": "no sample of the server in this span"}
+    asked = partial(Curves, times=True, x_label="UTC", empty="no request in this span")
+    sampled = partial(Curves, times=True, x_label="UTC", empty="no sample of the server in this span")
+    cpu = [one.cpu_pct for one in series.moments]
+    memory = [one.rss_mb for one in series.moments]
     return {
-        "latency": Curves(
-            "latency",
-            latency,
-            limit,
-            quick.sign if quick and limit else "",
-            y_label="ms ±2.2 %",
-            **wanted,
-        ),  # type: ignore[arg-type]
-        "requests": Curves("requests", load, y_label="a second", **wanted),  # type: ignore[arg-type]
+        "latency": asked(
+            "latency", latency, limit, quick.sign if quick and limit else "", y_label="ms ±2.2 %"
+        ),
+        "requests": asked("requests", load, y_label="a second"),
         "requirement": _requirement_chart(series, requirement),
         "drift": _drift_chart(series, feature),
-        "CPU": Curves(
-            "CPU", [curve("CPU", (one.cpu_pct for one in series.moments))], y_label="% of one core", **sampled
-        ),  # type: ignore[arg-type]
-        "memory": Curves(
-            "memory", [curve("memory", (one.rss_mb for one in series.moments))], y_label="MB", **sampled
-        ),  # type: ignore[arg-type]
+        "CPU": sampled("CPU", [curve("CPU", cpu)], y_label="% of one core"),
+        "memory": sampled("memory", [curve("memory", memory)], y_label="MB"),
     }
 
 
