@@ -8,7 +8,8 @@ take it for a formula: open files with data of others as text there.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, is_dataclass
 from datetime import date, datetime
 from enum import Enum
@@ -106,21 +107,49 @@ def export(gateway: Gateway, name: str, arranged: Arrangement, form: str, folder
         As for `write_table`.
     folder
         Where to; the current directory unless said.
+
+    Raises
+    ------
+    CouldNot
+        If the file cannot be written to its end; then there is none.
     """
-    with _fresh(gateway, name, form, folder) as out:
-        try:
-            write_table(gateway, name, arranged, form, out)
-        except BaseException:
-            Path(out.name).unlink()
-            raise
-        return Path(out.name)
+    with _whole(gateway, name, form, folder) as out:
+        write_table(gateway, name, arranged, form, out)
+    return Path(out.name)
 
 
 def written(gateway: Gateway, name: str, text: str, folder: Path | None = None) -> Path:
-    """Write a text into a new file `<name>-<time>.txt`; return its path."""
-    with _fresh(gateway, name, "txt", folder) as out:
+    """Write a text into a new file `<name>-<time>.txt`; return its path.
+
+    Raises
+    ------
+    CouldNot
+        If the file cannot be written to its end; then there is none.
+    """
+    with _whole(gateway, name, "txt", folder) as out:
         out.write(text)
-        return Path(out.name)
+    return Path(out.name)
+
+
+@contextmanager
+def _whole(gateway: Gateway, name: str, form: str, folder: Path | None) -> Iterator[IO[str]]:
+    """Open a new file that stays only if all of it was written, what the buffer held included."""
+    from mlcycle_app.gateway import CouldNot
+
+    out = _fresh(gateway, name, form, folder)
+    path = Path(out.name)
+    try:
+        with out:
+            yield out
+    except BaseException as error:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise CouldNot(
+                f"{path} cannot be written: {error.strerror or error}",
+                hint="make room there, or start elsewhere",
+            ) from error
+        raise
 
 
 def _fresh(gateway: Gateway, name: str, form: str, folder: Path | None) -> IO[str]:

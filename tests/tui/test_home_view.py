@@ -106,6 +106,8 @@ async def test_r_runs_what_a_phase_waits_for(make: Make, mine: Workspace) -> Non
         await settle(pilot)
         assert app.query_one("#board", Rows).cursor == 1
         await press(pilot, "r")
+        assert "Run mlcycle quality check --again?" in text(app) and app.jobs.all == []
+        await press(pilot, "tab", "enter")
         assert [job.words for job in app.jobs.all] == [("quality", "check", "--again")]
         await app.jobs.wait()
         await settle(pilot)

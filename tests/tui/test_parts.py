@@ -17,7 +17,7 @@ from mlcycle_app.commands import COMMANDS, PHASES, of_screen
 from mlcycle_app.tables import TABLES
 from mlcycle_app.tui.ages import age, moment
 from mlcycle_app.tui.cells import cell, in_full
-from mlcycle_app.tui.columns import GAP, Column, fit
+from mlcycle_app.tui.columns import GAP, LEAST, TELLING, Column, fit
 from mlcycle_app.tui.keys import FOOTER, KEYS
 from mlcycle_app.tui.reading import elsewhere
 from mlcycle_app.tui.widgets.limits import Limit, _drawn
@@ -77,11 +77,19 @@ def test_columns_never_take_more_than_the_room(wished: list[Column], room: int) 
 
 
 @given(columns, st.integers(1, 200))
-def test_a_column_that_cannot_stretch_is_shown_whole_or_not_at_all(wished: list[Column], room: int) -> None:
+def test_numbers_are_shown_whole_or_not_at_all_and_so_are_words_that_tell_less(
+    wished: list[Column], room: int
+) -> None:
     laid = fit(wished, room)
     for index, width in laid:
-        alone = len(laid) == 1
-        assert wished[index].stretch or alone or width == wished[index].width
+        column, alone = wished[index], len(laid) == 1
+        words = not column.right and index < TELLING - 1 and width >= LEAST
+        assert column.stretch or alone or width == column.width or (words and width < column.width)
+
+
+def test_words_that_tell_much_are_cut_before_they_give_way_to_what_tells_less() -> None:
+    wished = [Column("state", 10), Column("name", 30, stretch=True), Column("metrics", 31), Column("git", 3)]
+    assert fit(wished, 50) == [(0, 10), (1, 15), (2, 21)]
 
 
 def test_the_stretching_column_takes_what_is_left() -> None:

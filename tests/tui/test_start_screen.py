@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from textual.widgets import Input
 from mlcycle import recent, trust
 from mlcycle.workspace import Workspace
 from mlcycle_app.gateway import Gateway
+from mlcycle_app.tui import places
 from mlcycle_app.tui.app import CycleApp, Look
 from mlcycle_app.tui.dialogs.confirm import ConfirmScreen
 from mlcycle_app.tui.dialogs.new_product import NewProductScreen, guessed
@@ -283,6 +285,30 @@ async def test_w_opens_another_workspace_in_place(make: Make, full: Workspace, o
         assert shown.startswith(" lockers ") and "no batch yet" in shown and "lockers is open" in shown
         await press(pilot, "4")
         assert "No run" in page(app) or "no run" in page(app)
+
+
+async def test_while_another_workspace_is_opened_no_key_acts_on_either(
+    make: Make, full: Workspace, other: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, look = threading.Event(), places.workspace_at
+
+    def slowly(folder: Path) -> Gateway:
+        go.wait(timeout=30)
+        return look(folder)
+
+    monkeypatch.setattr(places, "workspace_at", slowly)
+    app = make()
+    async with app.run_test(size=(100, 30)) as pilot:
+        await press(pilot, "5")
+        app._go_on(other.root)
+        await pilot.pause()
+        assert "opening" in page(app)
+        for key in ("y", "question_mark", "z", "escape", "B", "r", "4"):
+            await pilot.press(key)
+        go.set()
+        await settle(pilot)
+        assert app.gateway.workspace == other and app.jobs.all == []
+        assert len(app.screen_stack) == 1 and "Home" in page(app).splitlines()[0]
 
 
 async def test_a_path_can_be_typed_and_a_wrong_one_is_answered_where_it_stands(

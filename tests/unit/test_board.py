@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from mlcycle.board import Board, board
+from mlcycle.board import FACTS, Board, board
 from mlcycle.ids import new_id
-from mlcycle.store import Store
+from mlcycle.store import Store, archive
 from mlcycle.workspace import Workspace
 
 NOON = datetime(2026, 1, 1, 12)
@@ -168,3 +168,32 @@ def test_a_kept_model_that_nobody_registered_asks_for_it(workspace: Workspace) -
     )
     phases = {phase.phase: phase for phase in board(workspace).phases}
     assert phases["Experiments"].command == "mlcycle models register"
+
+
+def test_predictions_are_counted_in_the_table_the_archive_and_the_tail(workspace: Workspace) -> None:
+    store = Store(workspace)
+    store.append("prediction", [prediction(), prediction(), prediction()])
+    store.fold()
+    piece = archive.write(store, NOON.date())
+    assert piece is not None
+    with store.transaction("test") as change:
+        archive.take(change, piece, NOON)
+    later = {"ts": (NOON + timedelta(days=1)).isoformat(), "as_of": (NOON + timedelta(days=1)).isoformat()}
+    store.append("prediction", [prediction() | later])
+    store.fold()
+    store.append("prediction", [prediction() | later, prediction() | later])
+    with store.looking() as ask:  # does not fold
+        facts = ask(FACTS)[0]
+        once = ask("SELECT count(*) AS n FROM predictions")[0]["n"]
+        in_table = ask("SELECT count(*) AS n FROM store.main.prediction")[0]["n"]
+    assert (facts["predictions"], once, in_table) == (6, 6, 1)
+    assert facts["scored_at"] == NOON + timedelta(days=1)
+
+
+def test_a_deleted_prediction_is_not_counted_though_its_minute_still_counts_it(workspace: Workspace) -> None:
+    store = Store(workspace)
+    store.append("prediction", [prediction(), prediction()])
+    with store.transaction("test") as change:
+        change.execute("DELETE FROM prediction")
+    assert store.read("SELECT sum(n)::BIGINT AS n FROM rollup_1m")[0]["n"] == 2
+    assert store.read(FACTS)[0]["predictions"] == 0

@@ -43,7 +43,12 @@ def retrain_status(gateway: Gateway) -> Answer:
 def retrain_propose(gateway: Gateway) -> Answer:
     """Open a trigger if alerts or new data ask for it."""
     trigger = gateway.do("retrain.propose")
-    return Answer(trigger or {"trigger": None}, text="" if trigger else "nothing asks for retraining")
+    if trigger is not None:
+        return Answer(trigger)
+    waiting = [row["reason"] for row in gateway.table("triggers") if row["state"] == "open"]
+    many = f"{len(waiting)} triggers are" if len(waiting) > 1 else "1 trigger is"
+    told = f"nothing new asks for retraining; {many} open already: {', '.join(waiting)}"
+    return Answer({"trigger": None}, text=told if waiting else "nothing asks for retraining")
 
 
 @command

@@ -292,7 +292,7 @@ class CycleApp(Switches, Performs, Quits):
         """Tell of a job; when one has ended, everything may be another."""
         if self._is_gone() or self._current < 0:
             return
-        if not job.is_running:
+        if not job.is_running and self._current >= 0:
             self._view.refresh_data()
             self._read_board()
 
@@ -361,4 +361,5 @@ class CycleApp(Switches, Performs, Quits):
             keeper.failed, news = True, BoardFailed(told)
         finally:
             keeper.reading = False
-        self.post_message(news)
+        if keeper is self._keeper:  # else another workspace was opened meanwhile
+            self.post_message(news)

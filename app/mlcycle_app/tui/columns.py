@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["GAP", "Column", "fit"]
+__all__ = ["GAP", "LEAST", "TELLING", "Column", "fit"]
 
 GAP = 2
 """Cells between two columns."""
@@ -28,7 +28,7 @@ class Column:
 
 
 def fit(columns: Sequence[Column], room: int) -> list[tuple[int, int]]:
-    """Return the columns that fit as (index, width), in order: whole ones, but for one that stretches.
+    """Return the columns that fit as (index, width), in order: whole ones, but for words that may be cut.
 
     Parameters
     ----------
@@ -56,6 +56,10 @@ def fit(columns: Sequence[Column], room: int) -> list[tuple[int, int]]:
     wished = list(range(len(columns)))
     while wished and take(wished[0]):
         wished.pop(0)
+    if taken and wished and wished[0] < TELLING - 1 and not columns[wished[0]].right and left - GAP >= LEAST:
+        # One that tells much is rather cut than left out for others that tell less.
+        taken[wished.pop(0)] = left - GAP
+        left = 0
     if columns and not taken:
         return [(0, max(1, room))]
     for index, width in taken.items():

@@ -30,7 +30,10 @@ def edit(app: App[Any], path: Path) -> str:
     """
     if not path.is_file():
         return f"there is no {path.name} here"
-    editor = _editor()
+    try:
+        editor = _editor()
+    except ValueError as error:
+        return f"EDITOR cannot be read: {error}"
     if not editor:
         return "no editor: set EDITOR"
     try:

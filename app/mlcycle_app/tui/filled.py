@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import click
+if TYPE_CHECKING:
+    import click
 
-from mlcycle_app.commands import Command
+    from mlcycle_app.commands import Command
 
 __all__ = ["Filled", "missing", "parameters", "words_of"]
 
@@ -20,6 +22,8 @@ YES = "yes"
 
 def parameters(command: Command) -> list[click.Parameter]:
     """Return what a command can be told, arguments first."""
+    import click  # not for the first frame
+
     module = importlib.import_module(f"mlcycle_app.cli.{command.module}")
     made: click.Command = getattr(module, command.function)
     return sorted(
@@ -35,6 +39,8 @@ def missing(command: Command, filled: Filled) -> list[str]:
 
 def words_of(command: Command, filled: Filled) -> list[str]:
     """Return the words after `mlcycle`: options first; `--` before arguments that look like one."""
+    import click
+
     options: list[str] = []
     arguments: list[str] = []
     for one in parameters(command):

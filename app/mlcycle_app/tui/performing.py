@@ -40,6 +40,7 @@ class Performs(Frame[None]):
         *,
         ask: bool | None = None,
         then: Callable[[Job], None] | None = None,
+        sure: str = "",
     ) -> None:
         """Run a command on what is selected; ask for what is missing, and for a yes where it is called for.
 
@@ -53,6 +54,8 @@ class Performs(Frame[None]):
             Whether a form opens; the command's own way unless said. It opens anyway where a value is missing.
         then
             Called with the job once it has begun.
+        sure
+            Asked before it runs, where no form opens and the command has no question of its own.
         """
         command = named(words)
         filled = self._fill(command, given or {})
@@ -65,7 +68,7 @@ class Performs(Frame[None]):
             else:
                 self._open_form(command, filled, then)
         else:
-            self._ask_and_run(command, filled, then)
+            self._ask_and_run(command, filled, then, sure)
 
     def typed(self, words: str, given: Given | None = None) -> str:
         """Return the command line that `perform` would run, as typed after `mlcycle`."""
@@ -95,14 +98,17 @@ class Performs(Frame[None]):
 
         self.push_screen(form, answered)
 
-    def _ask_and_run(self, command: Command, filled: Filled, then: Callable[[Job], None] | None) -> None:
+    def _ask_and_run(
+        self, command: Command, filled: Filled, then: Callable[[Job], None] | None, sure: str = ""
+    ) -> None:
         def go(yes: bool | None = True) -> None:
             if yes:
                 job = self.jobs.start(words_of(command, filled))
                 if then is not None:
                     then(job)
 
-        if not command.sure:
+        sure = command.sure or sure
+        if not sure:
             go()
             return
         from mlcycle_app.tui.dialogs.confirm import (
@@ -110,7 +116,7 @@ class Performs(Frame[None]):
         )  # brings widgets that the first frame needs not
 
         values = _Values({name: " ".join(value) for name, value in filled.items()})
-        question = command.sure.format_map(values)
+        question = sure.format_map(values)
         typed = values[command.typed] if command.typed and command.typed in filled else ""
         verb = f"{command.words.split()[-1].capitalize()} {typed}".strip()
         self.push_screen(ConfirmScreen(question, verb=verb, typed=typed), go)

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 
 from textual import events
 
-from mlcycle_app.tui.dialogs.confirm import ConfirmScreen
-from mlcycle_app.tui.dialogs.jobs import JobsScreen
 from mlcycle_app.tui.frame import Frame
 from mlcycle_app.tui.jobs import Jobs
 from mlcycle_app.tui.widgets.status_line import StatusLine
@@ -38,6 +36,8 @@ class Quits(Frame[None]):
 
     def action_jobs(self) -> None:
         """Show the jobs."""
+        from mlcycle_app.tui.dialogs.jobs import JobsScreen  # not for the first frame
+
         if not isinstance(self.screen, JobsScreen):
             self.push_screen(JobsScreen(self.jobs, self.typed_command))
 
@@ -47,6 +47,8 @@ class Quits(Frame[None]):
         if not running:
             self.exit()
             return
+        from mlcycle_app.tui.dialogs.confirm import ConfirmScreen
+
         if isinstance(self.screen, ConfirmScreen):
             return
         many = f"{len(running)} jobs are" if len(running) > 1 else "1 job is"

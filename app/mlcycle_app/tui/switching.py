@@ -14,6 +14,7 @@ from textual.widgets import ContentSwitcher
 from mlcycle_app.gateway import MlcycleError
 from mlcycle_app.tui import places
 from mlcycle_app.tui.dialogs.confirm import ConfirmScreen
+from mlcycle_app.tui.dialogs.opening import OpeningScreen
 from mlcycle_app.tui.frame import Frame
 from mlcycle_app.tui.keeper import Keeper
 from mlcycle_app.tui.reading import elsewhere, start
@@ -77,7 +78,19 @@ class Switches(Frame[None]):
             )
 
     def _go_on(self, folder: Path) -> None:
-        self.run_worker(self.switch(folder), group="switching", exclusive=True)
+        self.run_worker(
+            self._switch_behind(OpeningScreen(folder.name), folder), group="switching", exclusive=True
+        )
+
+    async def _switch_behind(self, cover: OpeningScreen, folder: Path) -> None:
+        # Before anything is awaited: a dialog opened now would act on the workspace that comes.
+        shown = self.push_screen(cover)
+        try:
+            await shown
+            await self.switch(folder)
+        finally:
+            if cover in self.screen_stack:
+                cover.dismiss()
 
     def _leave_for_start(self, *, yes: bool | None) -> None:
         if yes:

@@ -8,7 +8,7 @@ from mlcycle.declare import load, scalar
 from mlcycle.declare.document import parse
 from mlcycle.declare.model import Scalar
 from mlcycle.design.model import Requirement
-from mlcycle.design.rewrite import File, append, mapping
+from mlcycle.design.rewrite import File, alone, append, mapping
 from mlcycle.design.sync import list_requirements, sync
 from mlcycle.workspace import Workspace
 
@@ -40,11 +40,11 @@ def add(
 
     Raises
     ------
+    Busy
+        If another process, or an editor, changes the file at the same time; then nothing is written.
     DeclarationError
         If it does not fit what is declared; then nothing is written.
     """
-    file = File.of(workspace.root, FILE)
-    parse(file.text, file.name)
     said: dict[str, str] = {
         "id": scalar(requirement_id),
         "role": scalar(role),
@@ -58,8 +58,11 @@ def add(
         "owner": scalar(owner) if owner else "",
     }
     item = {name: written for name, written in said.items() if written}
-    grown = append(file.text, "requirements", item, apart=True)
-    load(workspace, unsaved={FILE: grown})
-    file.write(grown)
+    with alone(workspace):
+        file = File.of(workspace.root, FILE)
+        parse(file.text, file.name)
+        grown = append(file.text, "requirements", item, apart=True)
+        load(workspace, unsaved={FILE: grown})
+        file.write(grown)
     sync(workspace)
     return next(one for one in list_requirements(workspace) if one.requirement_id == requirement_id)

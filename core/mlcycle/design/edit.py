@@ -10,7 +10,7 @@ from mlcycle.declare.document import parse
 from mlcycle.declare.model import Scalar
 from mlcycle.declare.names import suggestion
 from mlcycle.design.model import Requirement
-from mlcycle.design.rewrite import File, add_key, mapping, put, put_list
+from mlcycle.design.rewrite import File, add_key, alone, mapping, put, put_list
 from mlcycle.design.sync import list_requirements, sync
 from mlcycle.errors import DeclarationError, NotFoundError, UsageError
 from mlcycle.workspace import Workspace
@@ -53,6 +53,8 @@ def edit(
 
     Raises
     ------
+    Busy
+        If another process, or an editor, changes the file at the same time; then nothing is written.
     DeclarationError
         If the change does not fit what is declared; then nothing is written.
     NotFoundError
@@ -74,15 +76,16 @@ def edit(
         raise UsageError(
             "nothing to change is given", hint=f"mlcycle design edit {requirement_id} --value 0.8"
         )
-    file = File.of(workspace.root, FILE)
-    position = _position(file, requirement_id)
-    before = _requirement(file.text, file, position)
-    said = {name: one for name, one in said.items() if not _same(before.get(name), one)}
-    changed = _changed(file, position, said, phases, params or {})
-    if changed != file.text:
-        _compare(file, changed, position, said, phases, params or {})
-        load(workspace, unsaved={FILE: changed})
-        file.write(changed)
+    with alone(workspace):
+        file = File.of(workspace.root, FILE)
+        position = _position(file, requirement_id)
+        before = _requirement(file.text, file, position)
+        said = {name: one for name, one in said.items() if not _same(before.get(name), one)}
+        changed = _changed(file, position, said, phases, params or {})
+        if changed != file.text:
+            _compare(file, changed, position, said, phases, params or {})
+            load(workspace, unsaved={FILE: changed})
+            file.write(changed)
     sync(workspace)
     return next(one for one in list_requirements(workspace) if one.requirement_id == requirement_id)
 

@@ -5,7 +5,9 @@ Values are replaced between their marks in the YAML; comments, order, quotes and
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +19,43 @@ from mlcycle.declare.document import Where, read
 from mlcycle.declare.model import Scalar
 from mlcycle.errors import Busy, DeclarationError, WorkspaceError
 from mlcycle.ids import new_id
+from mlcycle.journal import FileLock
+from mlcycle.workspace import Workspace
 
-__all__ = ["File", "add_key", "append", "mapping", "put", "put_list"]
+__all__ = ["File", "add_key", "alone", "append", "mapping", "put", "put_list"]
+
+LOCK = "declarations.lock"
+WAIT_S = 10.0
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@contextmanager
+def alone(workspace: Workspace, *, wait_s: float = WAIT_S) -> Iterator[None]:
+    """Keep other processes of ours from changing declarations: from before a `File` is read until it is written.
+
+    Where nothing can be written there is no lock, and `File.write` says so.
+
+    Raises
+    ------
+    Busy
+        If another process has it for longer than `wait_s`.
+    WorkspaceError
+        If the lock cannot be made.
+    """
+    lock = FileLock(
+        workspace.home / LOCK, shared=False, timeout_s=wait_s, optional=True, what="the declarations"
+    )
+    try:
+        if os.access(workspace.root, os.W_OK):
+            workspace.home.mkdir(mode=0o700, exist_ok=True)
+        lock.__enter__()
+    except OSError as error:
+        raise WorkspaceError(f"{workspace.home} cannot be written: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        lock.__exit__(None, None, None)
 
 
 @dataclass(frozen=True)
@@ -52,6 +87,9 @@ class File:
     def write(self, text: str) -> None:
         """Put a new text in the file's place, at once and whole; its mode and a byte order mark stay.
 
+        Between processes of ours `alone` keeps the order; an editor knows no lock, so what it saved is looked for
+        once more directly before.
+
         Raises
         ------
         Busy
@@ -64,18 +102,22 @@ class File:
         mark = b"\xef\xbb\xbf" if self.content.startswith(b"\xef\xbb\xbf") else b""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            if (path.read_bytes() if path.exists() else b"") != self.content:
-                raise Busy(f"{self.name} was changed by somebody else meanwhile", hint="do it again")
+            self._compare(path)
             copy.write_bytes(mark + text.encode())
             if path.exists():
                 copy.chmod(path.stat().st_mode)
             disk.sync(copy)
+            self._compare(path)
             copy.replace(path)
             disk.sync(path.parent)
         except OSError as error:
             raise WorkspaceError(f"{path} cannot be written: {error.strerror}") from error
         finally:
             copy.unlink(missing_ok=True)
+
+    def _compare(self, path: Path) -> None:
+        if (path.read_bytes() if path.exists() else b"") != self.content:
+            raise Busy(f"{self.name} was changed by somebody else meanwhile", hint="do it again")
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,8 @@ class FileLock:
     optional
         Whether to go on without a lock where the lock file can neither be made nor opened, as a reader
         of a folder that nobody can write to may.
+    what
+        What is locked, for the message.
 
     Raises
     ------
@@ -107,10 +109,17 @@ class FileLock:
     """
 
     def __init__(
-        self, path: Path, *, shared: bool, timeout_s: float, waited_s: float = 0.0, optional: bool = False
+        self,
+        path: Path,
+        *,
+        shared: bool,
+        timeout_s: float,
+        waited_s: float = 0.0,
+        optional: bool = False,
+        what: str = "the store",
     ) -> None:
         self.path, self.shared, self.timeout_s, self.optional = path, shared, timeout_s, optional
-        self.waited_s = waited_s
+        self.waited_s, self.what = waited_s, what
         self._handle: int | None = None
         self._pid = 0
 
@@ -122,7 +131,7 @@ class FileLock:
         try:
             while not try_lock(handle, shared=self.shared):
                 if time.monotonic() >= end:
-                    raise _busy(self.path, self.timeout_s + self.waited_s)
+                    raise _busy(self.path, self.timeout_s + self.waited_s, self.what)
                 time.sleep(nap)
                 nap = min(nap * 1.5, LONGEST_NAP_S)
         except BaseException:
@@ -223,11 +232,14 @@ def holder(folder: Path) -> Holder | None:
     return _kernel_says(path) or _signed(folder)
 
 
-def _busy(path: Path, timeout_s: float) -> Busy:
-    who = _kernel_says(path.parent / STORE) or _kernel_says(path) or _signed(path.parent)
+def _busy(path: Path, timeout_s: float, what: str) -> Busy:
+    if path.name in (GATE, STORE):
+        who = _kernel_says(path.parent / STORE) or _kernel_says(path) or _signed(path.parent)
+    else:
+        who = _kernel_says(path)
     name = f"pid {who.pid} ({who.command})" if who else "another process"
     return Busy(
-        f"{name} has held the store of {path.parent.parent} for longer than {timeout_s:.3g} s",
+        f"{name} has held {what} of {path.parent.parent} for longer than {timeout_s:.3g} s",
         hint=f"wait for it, or end it: kill {who.pid}" if who else "try again",
     )
 

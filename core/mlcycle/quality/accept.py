@@ -11,7 +11,7 @@ from mlcycle.declare.document import parse
 from mlcycle.declare.model import Checks
 from mlcycle.declare.names import suggestion
 from mlcycle.declare.verify_data import verify_checks
-from mlcycle.design.rewrite import File, append
+from mlcycle.design.rewrite import File, alone, append
 from mlcycle.errors import NotFoundError
 from mlcycle.quality.model import Suggestion
 from mlcycle.quality.rules import rules_of
@@ -25,6 +25,8 @@ def accept(
     workspace: Workspace, names: Sequence[str] | None = None, *, dataset: str | None = None
 ) -> list[Suggestion]:
     """Write suggested checks into the files of their datasets, each with its evidence as a comment.
+
+    All texts are made and verified before the first file is written; the files are then written one by one.
 
     Parameters
     ----------
@@ -40,11 +42,19 @@ def accept(
 
     Raises
     ------
+    Busy
+        If somebody else changed a file meanwhile; files before it are written then and stay, and asking again
+        suggests only what is left.
     DeclarationError
-        If a check file would not fit any more; then it is not written.
+        If a check file would not fit any more; then none is written.
     NotFoundError
         If nothing of that name is suggested.
     """
+    with alone(workspace):
+        return _accept(workspace, names, dataset)
+
+
+def _accept(workspace: Workspace, names: Sequence[str] | None, dataset: str | None) -> list[Suggestion]:
     there = suggest(workspace, dataset)
     known = {one.name for one in there}
     for name in names or ():

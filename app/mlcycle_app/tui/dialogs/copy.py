@@ -55,7 +55,7 @@ class CopyScreen(ModalScreen[None]):
     CopyScreen .copy-text { height: auto; max-height: 38vh; margin: 0 0 1 0; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,y", "dismiss", "Close", id="copy.close", tooltip="Close"),
+        Binding("escape,q", "dismiss", "Close", id="copy.close", tooltip="Close"),
         Binding("v", "value", "Value", id="copy.value", tooltip="Copy a value; again, the next column's"),
         Binding("r", "row", "Row", id="copy.row", tooltip="Copy the row as JSON"),
         Binding("c", "command", "Command", id="copy.command", tooltip="Copy the command that shows the same"),

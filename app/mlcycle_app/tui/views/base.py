@@ -253,7 +253,7 @@ class PhaseView(Vertical):
         """Return what can be done here, for a detail that has nothing to show."""
         if self._read_at < 0:
             return Text("not read" if self._broken else "reading …", style="dim")
-        text = Text("nothing is selected; here you can\n", style="dim")
+        text = Text().append("nothing is selected; here you can\n", style="dim")
         for command in of_screen(self.number):
             if command.key:
                 text.append(f"\n{shown(command.id, command.key):>3} ", style="bold yellow")

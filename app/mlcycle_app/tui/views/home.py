@@ -70,6 +70,8 @@ class HomeView(PhaseView):
     def __init__(self, gateway: Gateway) -> None:
         super().__init__(gateway)
         self._board: Board | None = None
+        self._offered = 0
+        """The line that the cursor was put on because something waits there."""
         self._words = LOADING.plain
         self._told: Text | None = None
         self._going_on: Sequence[Mapping[str, Any]] = ()
@@ -119,11 +121,12 @@ class HomeView(PhaseView):
         self._tell()
 
     def show_board(self, board: Board) -> None:
-        """Draw the board; the first time, with the cursor on what waits."""
-        first, self._board = self._board is None, board
+        """Draw the board; the cursor goes along with what waits, unless it was put elsewhere."""
+        stays = self._board is not None and self._list.cursor != self._offered
+        self._board = board
         self._fill()
-        if first and board.next is not None:
-            self._list.cursor = board.next.number - 1
+        if board.next is not None and not stays:
+            self._offered = self._list.cursor = board.next.number - 1
         self._tell()
 
     def show_age(self, seconds: float | None) -> None:
@@ -162,7 +165,7 @@ class HomeView(PhaseView):
         if any(words == table.command for table in TABLES.values()):
             self.post_message(OpenScreen(phase.number))
         else:
-            app.perform(words, given, ask=None if given else False)
+            app.perform(words, given, ask=None if given else False, sure=f"Run {phase.command}?")
 
     def on_rows_opened(self, event: Rows.Opened) -> None:
         """Open the phase."""

@@ -237,9 +237,12 @@ class MonitorView(PhaseView):
         self.query_one("#served-words", Static).update(parts.traffic(panel, self.gateway.wall()))
         served = self.query_one("#served")
         served.border_title = Content(f"traffic: {panel.deployment}" if panel.deployment else "traffic")
-        when = "" if panel.window is None else f"window {moment(panel.window.end)}"
+        span = panel.window
+        when = "" if span is None else f"window {moment(span.end)}"
         self.query_one("#drift", Limits).show(parts.drift_limits(watched), when)
-        labelled = "" if panel.window is None else f"{panel.labelled:,} of {panel.predictions:,} labelled"
+        labelled = ""
+        if span is not None:
+            labelled = f"{span.model}:{span.version}, {panel.labelled:,} of {panel.predictions:,} labelled"
         if self.screen.has_class("-tiny") and panel.alerts:
             labelled = f"{len(panel.alerts)} alerts open"
         requirements = parts.requirement_limits(watched, self._signs)

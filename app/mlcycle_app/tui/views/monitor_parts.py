@@ -42,6 +42,9 @@ MOST_LINES = 4
 LEAST_S = 5
 """Seconds of a minute that must be over before its rate says anything."""
 
+URGENT = {"alert": 0, "watch": 1, "too few": 2, "not measured": 3}
+"""Verdicts that are shown before the others."""
+
 
 @dataclass(frozen=True)
 class Watched:
@@ -138,7 +141,7 @@ def drift_limits(watched: Watched) -> list[Limit]:
 
 
 def requirement_limits(watched: Watched, signs: Mapping[tuple[str, int], str]) -> list[Limit]:
-    """Return how the newest window holds the requirements.
+    """Return how the newest window holds the requirements, those it breaks first.
 
     Parameters
     ----------
@@ -156,7 +159,7 @@ def requirement_limits(watched: Watched, signs: Mapping[tuple[str, int], str]) -
             watched.least,
             str(line.requirement_id),
         )
-        for line in watched.panel.requirements
+        for line in sorted(watched.panel.requirements, key=lambda line: URGENT.get(line.verdict, len(URGENT)))
     ]
 
 

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from textual.app import RenderResult
+from textual.widget import Widget
 
 from mlcycle_app.commands import of_screen
 from mlcycle_app.tui.keys import FOOTER, Key, shown
 from mlcycle_app.tui.widgets.line import Line
+from mlcycle_app.tui.widgets.pane import Pane
 from mlcycle_app.tui.widgets.rows import Rows
 
 __all__ = ["Hints"]
@@ -72,10 +74,15 @@ class Hints(Line):
         for place, (keys, label, action) in enumerate(self.own[:MOST_OF_SCREEN]):
             yield _Hint(keys, label, action, 3 + place / 10)
         for key in FOOTER:
-            if key.rows and not in_list:
+            if (key.rows and not in_list) or (key.id == "filter" and not _filters(focused)):
                 continue
             action = key.action if "." in key.action else f"app.{key.action}"
             yield _Hint(_keys(key), key.label, action, key.rank)
+
+
+def _filters(focused: Widget | None) -> bool:
+    """Return whether the list that has the keyboard can be filtered."""
+    return focused is not None and any(isinstance(one, Pane) and one.is_paged for one in focused.ancestors)
 
 
 def _keys(key: Key) -> str:

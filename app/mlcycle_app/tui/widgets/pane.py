@@ -66,6 +66,11 @@ class Pane(Vertical):
         return self._table.command
 
     @property
+    def is_paged(self) -> bool:
+        """Whether it can be filtered and sorted."""
+        return self._paged
+
+    @property
     def arranged(self) -> Arrangement:
         """How it is filtered and sorted."""
         return self._arranged
