@@ -114,9 +114,9 @@ def quality_suggest(
         names = None if accept_all else list(accept)
         found = gateway.do("quality.accept", names, dataset=dataset)
         for file in dict.fromkeys(one.file for one in found):
-            say(
-                f"{sum(one.file == file for one in found)} checks written into {file}; they judge the next batch"
-            )
+            count = sum(one.file == file for one in found)
+            said = "1 check written into {}; it judges" if count == 1 else f"{count} checks written into {{}}; they judge"
+            say(f"{said.format(file)} the next batch")
     else:
         found = gateway.do("quality.suggest", dataset)
     rows = [

@@ -162,10 +162,15 @@ def deploy_list(gateway: Gateway) -> Answer:
 @command
 @click.argument("deployment", required=False)
 @click.option("--lines", type=click.IntRange(0), default=200, show_default=True, help="How many of the last.")
-@click.option("--follow", is_flag=True, help="Go on with each line as it comes, until Ctrl-C; no JSON.")
+@click.option("--follow", is_flag=True, help="Go on with each line as it comes, until Ctrl-C; as plain lines only.")
 def deploy_logs(gateway: Gateway, deployment: str | None, lines: int, follow: bool) -> Answer:
     """Show what a deployment's server said, which is little unless something went wrong."""
     if follow:
+        if click.get_current_context().ensure_object(dict).get("json"):
+            raise UsageError(
+                "--follow goes on as plain lines and never ends an answer: --json and --csv do not go with it",
+                hint="mlcycle deploy logs --lines 200 --json",
+            )
         for line in gateway.do("deploy.follow", deployment, lines):
             emit(Answer({}, text=line), as_json=False)
             sys.stdout.flush()  # somebody waits for it behind a pipe

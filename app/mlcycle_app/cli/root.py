@@ -17,6 +17,8 @@ __all__ = ["cli", "run"]
 
 INTERRUPTED = 130
 COULD_NOT = 3
+QUERY_INTERRUPTED = "Query interrupted"
+"""What DuckDB says, as a RuntimeError, when ctrl+c ends a query."""
 
 
 class _Lazy(click.Group):
@@ -127,8 +129,7 @@ def run(arguments: list[str]) -> int:
         code = cli.main(arguments, prog_name="mlcycle", standalone_mode=False, obj=told)
         sys.stdout.flush()
     except (click.exceptions.Abort, KeyboardInterrupt):
-        say("interrupted")
-        return INTERRUPTED
+        return _interrupted()
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -142,6 +143,13 @@ def run(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return COULD_NOT
     except Exception as error:  # noqa: BLE001 - the outermost border: what nobody foresaw is kept and told
+        if type(error) is RuntimeError and str(error) == QUERY_INTERRUPTED:
+            return _interrupted()
         tell_unexpected(error, told.get("workspace"))
         return COULD_NOT
     return code if isinstance(code, int) else 0
+
+
+def _interrupted() -> int:
+    say("interrupted")
+    return INTERRUPTED

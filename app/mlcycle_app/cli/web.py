@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import json
 import os
 import signal
 import sys
+import threading
+import webbrowser
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
@@ -17,6 +23,12 @@ from mlcycle_app.gateway import Gateway
 __all__ = ["web"]
 
 MOST_TABS = 64
+DOOR = (
+    '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta name="referrer" content="no-referrer">'
+    '<meta http-equiv="refresh" content="0; url={link}"><title>mlcycle</title></head>'
+    '<body><a href="{link}">mlcycle</a></body></html>\n'
+)
+"""A page that leads to the link. Words of a process can be read by every user of the machine, this file by none."""
 
 
 @command
@@ -46,6 +58,7 @@ def web(gateway: Gateway, port: int, host: str, tabs: int, opens: bool) -> Answe
     from mlcycle_app.web.server import Place, serve
 
     context = click.get_current_context()
+    until_end = ExitStack()
     as_json = bool(context.ensure_object(dict).get("json"))
 
     def ready(guard: Guard) -> None:
@@ -55,9 +68,10 @@ def web(gateway: Gateway, port: int, host: str, tabs: int, opens: bool) -> Answe
             say(f"{gateway.name} in a browser: open this link, it works once. Ctrl-C ends it.")
             print(guard.link, flush=True)
         if opens:
-            import webbrowser
-
-            webbrowser.open(guard.link)
+            folder = TemporaryDirectory(prefix="mlcycle-web-", ignore_cleanup_errors=True)
+            door = _write_door(Path(until_end.enter_context(folder)), guard.link)
+            # A browser may stay in front until it is closed; it has a thread to do that in.
+            threading.Thread(target=webbrowser.open, args=(door.as_uri(),), daemon=True).start()
 
     if not is_loopback(host):
         say(
@@ -68,6 +82,15 @@ def web(gateway: Gateway, port: int, host: str, tabs: int, opens: bool) -> Answe
     words = [sys.executable, "-P", "-m", "mlcycle_app", "-w", str(gateway.workspace.root)]
     if gateway.is_simulated():
         words += ["--now", gateway.now().isoformat()]
-    number = asyncio.run(serve(Place(words, gateway.name, host, port, tabs), ready))
+    with until_end:
+        number = asyncio.run(serve(Place(words, gateway.name, host, port, tabs), ready))
     say("stopped")
     context.exit(0 if number == signal.SIGINT else 128 + number)
+
+
+def _write_door(folder: Path, link: str) -> Path:
+    """Write the page that leads to a link, for this user's eyes only, into a folder of its own."""
+    door = folder / "open.html"
+    with os.fdopen(os.open(door, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(DOOR.format(link=html.escape(link)))
+    return door

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["Filled", "missing", "parameters", "words_of"]
 
 Filled = Mapping[str, Sequence[str]]
-"""Parameter to its values as text; a flag that is set has the value `yes`."""
+"""Parameter to its values as text; a flag that is set has the value `yes`, an option that is emptied the value ``."""
 SHARED = ("workspace_", "now_", "json_", "csv_")
 """Parameters that every command has and the UI decides itself."""
 YES = "yes"
@@ -38,22 +38,26 @@ def missing(command: Command, filled: Filled) -> list[str]:
 
 
 def words_of(command: Command, filled: Filled) -> list[str]:
-    """Return the words after `mlcycle`: options first; `--` before arguments that look like one."""
+    """Return the words after `mlcycle`: options first; `--` before arguments that look like one.
+
+    An empty value of an option is passed as such (`--owner=`); an empty argument is none.
+    """
     import click
 
     options: list[str] = []
     arguments: list[str] = []
     for one in parameters(command):
-        values = [value for value in filled.get(one.name or "", ()) if value != ""]
+        values = filled.get(one.name or "", ())
         if isinstance(one, click.Argument):
-            arguments += values
+            arguments += [value for value in values if value]
         elif isinstance(one, click.Option) and values:
             name = max(one.opts, key=len)
             if one.is_flag:
                 options += [name] if values[0] == YES else list(one.secondary_opts[:1])
             else:
                 for value in values:
-                    options += [name, value] if not value.startswith("-") else [f"{name}={value}"]
+                    alone = value and not value.startswith("-")
+                    options += [name, value] if alone else [f"{name}={value}"]
     if any(value.startswith("-") for value in arguments):
         arguments = ["--", *arguments]
     return [*command.words.split(), *options, *arguments]

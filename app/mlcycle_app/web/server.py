@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import html
 import json
+import logging
 import re
 import signal
 import socket
@@ -234,6 +235,8 @@ async def serve(place: Place, ready: Callable[[Guard], None]) -> int:
     """
     stopped: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     _stop_on_signals(stopped)
+    # Whoever sends nonsense is answered 400; no traceback of it belongs on the terminal.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL + 1)
     bound = _bind(place)
     guard = Guard(bound.getsockname()[1], place.host)
     server = Guarded(place, guard)

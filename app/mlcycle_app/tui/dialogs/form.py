@@ -147,7 +147,10 @@ class _Field(Horizontal):
         self.is_path = isinstance(kind, click.Path)
         choices = list(kind.choices) if isinstance(kind, click.Choice) else []
         self.many = parameter.nargs == -1 or parameter.multiple
+        self._given = isinstance(parameter, click.Option) and not self.many and any(given)
+        self._is_text = isinstance(kind, click.types.StringParamType)
         default = parameter.default if isinstance(parameter.default, str | int | float) else None
+        self._falls_back = self.is_path or default is not None
         said = getattr(parameter, "help", None) or getattr(parameter, "metavar", None) or ""
         notes = [said.rstrip(".")] if said else [summary]
         notes += [f"one of {', '.join(choices)}"] if choices else []
@@ -173,12 +176,12 @@ class _Field(Horizontal):
 
     @property
     def values(self) -> Sequence[str]:
-        """What stands there."""
+        """What stands there; of a text that was given and is emptied, the empty text."""
         if isinstance(self.box, Checkbox):
             return [YES] if self.box.value else []
         text = self.box.value.strip()
         if not text:
-            return []
+            return [""] if self._given and self._is_text else []
         if not self.many:
             return [text]
         try:
@@ -194,8 +197,11 @@ class _Field(Horizontal):
     def wrong(self) -> str:
         """Return what is wrong with what stands there; empty if nothing is."""
         values = self.values
-        if not values:
-            return "is needed" if self.required else ""
+        if not any(values):
+            if self.required:
+                return "is needed"
+            stuck = self._given and not self._is_text and not self._falls_back
+            return "cannot be emptied here; take it out of the file" if stuck else ""
         if isinstance(self.box, Checkbox):
             return ""
         context = click.Context(click.Command("form"))
