@@ -115,8 +115,8 @@ def quality_suggest(
         found = gateway.do("quality.accept", names, dataset=dataset)
         for file in dict.fromkeys(one.file for one in found):
             count = sum(one.file == file for one in found)
-            said = "1 check written into {}; it judges" if count == 1 else f"{count} checks written into {{}}; they judge"
-            say(f"{said.format(file)} the next batch")
+            many, they = ("1 check", "it judges") if count == 1 else (f"{count} checks", "they judge")
+            say(f"{many} written into {file}; {they} the next batch")
     else:
         found = gateway.do("quality.suggest", dataset)
     rows = [
