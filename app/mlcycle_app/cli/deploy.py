@@ -162,7 +162,9 @@ def deploy_list(gateway: Gateway) -> Answer:
 @command
 @click.argument("deployment", required=False)
 @click.option("--lines", type=click.IntRange(0), default=200, show_default=True, help="How many of the last.")
-@click.option("--follow", is_flag=True, help="Go on with each line as it comes, until Ctrl-C; as plain lines only.")
+@click.option(
+    "--follow", is_flag=True, help="Go on with each line as it comes, until Ctrl-C; as plain lines only."
+)
 def deploy_logs(gateway: Gateway, deployment: str | None, lines: int, follow: bool) -> Answer:
     """Show what a deployment's server said, which is little unless something went wrong."""
     if follow:
