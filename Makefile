@@ -2,6 +2,7 @@
 #   make demo ARGS=--headless     make test ARGS="tests/unit/sample -k seed"     make install PYTHON=python3.13
 PYTHON ?= python3
 ARGS ?=
+WORKERS ?= logical
 KILLS ?= 100
 SEED ?=
 VENV := .venv
@@ -40,8 +41,8 @@ $(STAMP): pyproject.toml
 demo: install ## take the sample product once round the whole cycle, then open the UI (headless without a terminal)
 	@$(BIN)/mlcycle demo $(ARGS)
 
-test: install ## all tests; container tests are skipped when no engine answers
-	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),tests)
+test: install ## all tests, one worker a core (WORKERS=0: one by one); container tests are skipped when no engine answers
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n $(WORKERS) --maxprocesses 8 --dist loadgroup tests)
 
 torture: install ## kill processes of a workspace at random, 100 times; KILLS=1000 for longer, SEED=1 for the same choices again
 	@MLCYCLE_KILLS=$(KILLS) MLCYCLE_TORTURE_SEED=$(SEED) $(BIN)/python -m pytest -s tests/torture $(ARGS)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 __all__ = ["Ledger", "cpu", "median", "number", "wall"]
+
+# An installed program is compiled once; whole processes would be charged with compiling themselves each time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 UNITS = {"s": ((1e-3, 1e6, "us"), (1.0, 1e3, "ms"), (float("inf"), 1.0, "s"))}
 

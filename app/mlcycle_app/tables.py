@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from shlex import quote
 from zlib import crc32
 
 __all__ = ["PAGE", "TABLES", "Table", "runs_by"]
@@ -265,7 +266,7 @@ TABLES = {
         "SELECT tag, model || ':' || version AS model, built_at AS built, bytes, digest FROM images",
         "built DESC, tag, digest",
         "concat_ws(' ', tag, digest, built)",
-        "No image yet: mlcycle images build (needs a container engine)",
+        "No image yet: mlcycle images build, which needs a container engine",
         "images list",
         right=("bytes",),
         aged="built",
@@ -329,23 +330,27 @@ def runs_by(metric: str, *, lower: bool) -> str:
         Whether less is better.
     """
     plain = TABLES["runs"]
-    column = metric if metric not in {*plain.columns, "others"} else f"metric {metric}"
+    column = _column(metric)
     # It names a widget too, and these take letters, digits and dashes.
     plainly = "".join(sign if sign.isascii() and (sign.isalnum() or sign in "_-") else "-" for sign in metric)
     name = f"runs by {plainly}" + ("" if plainly == metric else f"-{crc32(metric.encode()):08x}")
-    shown, key = '"' + column.replace('"', '""') + '"', "'" + metric.replace("'", "''") + "'"
+    # A name that holds the mark of the page would be cut in two where the mark is replaced.
+    key = "('" + metric.replace("'", "''").replace("/*", "/' || '*") + "')"
+    # The metric's name comes in last of all: whatever it is called, no part of the query before can mean it.
+    shown = '"' + column.replace('"', '""') + '"'
     best = "value" if lower else "-value"
-    sql = f"""WITH listed AS MATERIALIZED (SELECT run_id, name, status, started_at AS started, ended_at, experiment, git_commit, c.value AS chosen,
+    sql = f"""SELECT status, run, chosen AS {shown}, others, started, seconds, experiment, git, id, run_id, rank FROM (
+           WITH listed AS MATERIALIZED (SELECT run_id, name, status, started_at AS started, ended_at, experiment, git_commit, c.value AS chosen,
              CASE WHEN isfinite(c.value) THEN {best.replace("value", "c.value")} ELSE 'Infinity'::DOUBLE END AS rank
              FROM runs LEFT JOIN (SELECT run_id, value FROM latest_metrics WHERE key = {key}) c USING (run_id) {PAGE}),
            told AS (SELECT run_id, min({{'other': w.metric IS NULL, 'key': key, 'value': value}}, 2) AS two FROM latest_metrics SEMI JOIN listed USING (run_id)
              LEFT JOIN (SELECT DISTINCT metric FROM requirements WHERE until IS NULL) w ON w.metric = key WHERE key <> {key} GROUP BY run_id)
-           SELECT r.status, coalesce(n.name, r.name, right(r.run_id::VARCHAR, 8)) AS run, r.chosen AS {shown},
+           SELECT r.status, coalesce(n.name, r.name, right(r.run_id::VARCHAR, 8)) AS run, r.chosen,
              array_to_string([t.key || ' ' || printf('%.4g', t.value) FOR t IN m.two], '  ') AS others,
              r.started, round(epoch(r.ended_at) - epoch(r.started), 2) AS seconds, r.experiment, left(r.git_commit, 8) AS git, right(r.run_id::VARCHAR, 8) AS id,
              r.run_id, r.rank
            FROM listed r LEFT JOIN told m USING (run_id)
-             LEFT JOIN (SELECT run_id, nullif(value, '') AS name FROM tags SEMI JOIN listed USING (run_id) WHERE key = 'mlcycle.name') n USING (run_id)"""
+             LEFT JOIN (SELECT run_id, nullif(value, '') AS name FROM tags SEMI JOIN listed USING (run_id) WHERE key = 'mlcycle.name') n USING (run_id))"""
     TABLES[name] = replace(
         plain,
         title=f"runs by {metric}",
@@ -354,10 +359,18 @@ def runs_by(metric: str, *, lower: bool) -> str:
         order="rank, started DESC, run_id DESC",
         sorts={},
         early={**plain.early, column: "chosen"},
-        command=f"runs best {metric}",
+        command=f"runs best {quote(metric)}",
         right=(column, "seconds"),
     )
     return name
+
+
+def _column(metric: str) -> str:
+    """Return what the metric's column is called: SQL takes `Status` and `status` for one name, and words are drawn."""
+    own = {"status", "run", "others", "started", "seconds", "experiment", "git", "id", "run_id", "rank"}
+    words = {"gate", "outcome", "state", "verdict"}
+    alone = metric and metric == metric.strip() and "/*" not in metric and metric.lower() not in own | words
+    return metric if alone else f"metric {metric.replace('/*', '/ *')}"
 
 
 SCREENS = {

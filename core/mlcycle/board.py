@@ -47,12 +47,18 @@ FROM
      arg_max(outcome || ': ' || subject, ts) FILTER (kind IN ('gate', 'rollback', 'retrain')) AS decision,
      max(ts) AS decided_at FROM decisions) AS d,
   (SELECT count(*) AS predictions, max(as_of) AS scored_at FROM predictions) AS p,
-  (SELECT count(*) AS windows, max("end") AS watched_at FROM windows) AS w,
+  (SELECT count(*) AS windows, max("end") AS watched_at,
+     list(DISTINCT model || ':' || version) FILTER ("limit" IS NOT NULL) AS watched,
+     list(DISTINCT model || ':' || version)
+       FILTER ("limit" IS NOT NULL AND verdict NOT IN ('too few', 'not measured')) AS judged
+     FROM windows) AS w,
   (SELECT count(*) FILTER (state IN ('open', 'running')) AS triggers,
      arg_max(reason, ts) FILTER (state IN ('open', 'running')) AS trigger FROM triggers) AS g
 """
 """Most tables are asked once. Predictions are counted along with a time: laid over with the journal's tail, a count
 alone reads a wide column, and costs eight times as much."""
+SCORED = "SELECT 1 FROM predictions WHERE model || ':' || version = ? LIMIT 1"
+"""Whether a model has scored anything; asked only where none of its windows was judged."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +102,12 @@ def board(workspace: Workspace) -> Board:
     WorkspaceError
         If the workspace was made by a newer version.
     """
-    facts = Store(workspace).read(FACTS)[0]
+    store = Store(workspace)
+    with store.reading():
+        facts = store.read(FACTS)[0]
+        champion = facts["champion"]
+        if champion is not None and facts["windows"] and champion not in (facts["watched"] or ()):
+            facts["scored"] = bool(store.read(SCORED, [champion]))
     phases = (_design, _data, _features, _experiments, _deploy, _monitor, _retrain)
     return Board(product=workspace.root.name, phases=tuple(phase(facts) for phase in phases))
 
@@ -194,8 +205,23 @@ def _monitor(facts: dict[str, Any]) -> PhaseState:
     if facts["alerts"]:
         says = f"{_count(facts['alerts'], 'alert')} open: {facts['alarming']}"
         return PhaseState(6, "Monitor", "attention", says, at, "review", "mlcycle monitor alerts")
+    if facts["champion"] is not None and facts["champion"] not in (facts["judged"] or ()):
+        says, waits, command = _unjudged(facts)
+        return PhaseState(6, "Monitor", "attention", says, at, waits, command)
     says = f"{_count(facts['predictions'], 'prediction')}, no alert open"
     return PhaseState(6, "Monitor", "ok", says, at, "", "mlcycle monitor windows")
+
+
+def _unjudged(facts: dict[str, Any]) -> tuple[str, str, str]:
+    """Return why there is no verdict on the champion, and what to do about it: no verdict is no good verdict."""
+    says = f"{facts['champion']} is not judged yet"
+    if facts["champion"] in (facts["watched"] or ()):
+        return f"{says}: too few rows or labels", "see which", "mlcycle monitor windows"
+    if facts["scored"]:
+        return says, "judge it", "mlcycle monitor run"
+    if facts["deployed"]:
+        return f"{says}: nothing scored", "score rows", "mlcycle predict"
+    return f"{says}: nothing scored", "start a server", "mlcycle deploy start"
 
 
 def _retrain(facts: dict[str, Any]) -> PhaseState:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -82,8 +83,11 @@ def test_a_plot_is_as_large_as_asked_whatever_it_shows(
 
 def test_a_rising_line_rises_and_its_ends_stand_at_the_axes() -> None:
     made = rows([Line(range(40), range(40))], 44, 9)
-    assert made[0].rstrip()[-1] != "│" and made[-2][4] != " "
-    assert made[0].startswith("40┤") or "40┤" in made[0] or "30┤" in "".join(made)
+    drawn = [{place for place, sign in enumerate(row) if 0x2800 < ord(sign) < 0x2900} for row in made[:-1]]
+    assert min(drawn[-1]) == made[-2].index("┤") + 1 and max(drawn[0]) == 43
+    assert all(max(below) <= min(above) + 1 for above, below in pairwise(drawn))
+    assert sorted(set().union(*drawn)) == list(range(min(drawn[-1]), 44))
+    assert made[0].startswith("40┤") and made[-2].startswith(" 0┤")
 
 
 def test_a_gap_is_left_where_a_number_is_missing() -> None:

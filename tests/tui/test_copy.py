@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from tests.tui.screen import press, settle, text
-from textual.widgets import TextArea
+from tests.unit.store.disk import mounted
+from textual.widgets import Static, TextArea
 
 from mlcycle.workspace import Workspace
 from mlcycle_app.tui.app import CycleApp
@@ -33,6 +34,11 @@ def tmux(folder: Path, monkeypatch: pytest.MonkeyPatch, lines: str) -> None:
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
     monkeypatch.setenv("TMUX", "/tmp/tmux-0/default,1,0")
+
+
+def said(app: CycleApp) -> str:
+    """Return the dialog's line, however it is broken into lines."""
+    return " ".join(str(app.screen.query_one(".copy-said", Static).content).split())
 
 
 async def test_each_key_copies_one_thing_and_shows_it(make: Make, full: Workspace) -> None:
@@ -102,6 +108,33 @@ async def test_where_no_file_can_be_written_the_reason_is_said(
         here.rmdir()
         await press(pilot, "y", "t")
         assert "cannot be written" in text(app)
+
+
+async def test_a_full_or_read_only_disk_is_said_and_leaves_no_half_file(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with mounted(tmp_path / "disk", "tmpfs") as disk:
+        monkeypatch.chdir(disk.path)
+        app = make(first=RUNS)
+        async with app.run_test(size=(140, 30)) as pilot:
+            await settle(pilot)
+            await press(pilot, "y", "r")
+            disk.fill(0)
+            for key in ("t", "j", "w"):
+                await press(pilot, key)
+                assert "No space left on device make room there" in said(app)
+                assert not app.screen.query_one(TextArea).display
+            disk.remount("ro")
+            await press(pilot, "t")
+            assert "Read-only file system start in a folder that can be written" in said(app)
+            disk.remount("rw")
+            disk.empty()
+            assert list(disk.path.iterdir()) == []
+            await press(pilot, "t")
+            assert "written into this file" in text(app) and app.screen.query_one(TextArea).display
+            await press(pilot, "escape")
+            assert "╭─ runs" in text(app)
+            assert [path.suffix for path in disk.path.iterdir()] == [".csv"]
 
 
 async def test_without_a_row_only_the_list_can_be_copied(make: Make, empty: Workspace) -> None:

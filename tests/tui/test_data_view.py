@@ -7,6 +7,7 @@ from collections.abc import Callable
 from tests.tui.screen import press, settle, text
 from textual.pilot import Pilot
 
+from mlcycle.store import Store
 from mlcycle.workspace import Workspace
 from mlcycle_app.gateway import Gateway
 from mlcycle_app.tui.app import CycleApp
@@ -112,6 +113,40 @@ async def test_v_on_a_row_set_aside_begins_with_that_row(make: Make, own: Worksp
         assert "2 of 2 row 3, key 901" in words(app)
 
 
+async def test_v_on_a_row_set_aside_behind_the_first_thousand_shows_that_row_and_no_other(
+    make: Make, own: Workspace
+) -> None:
+    lines = [f"{5000 if number else 4999},2,50,1,Ulm,{number}" for number in range(1_300)]
+    (own.root / "many.csv").write_text("\n".join(["flat,rooms,metres,floor,town,rent", *lines]) + "\n")
+    gateway = Gateway(own)
+    gateway.do("data.ingest", own.root / "many.csv", source="flats")
+    gateway.do("quality.check")
+    app = make(own, first=2)
+    async with app.run_test(size=NARROW) as pilot:
+        await settle(pilot)
+        await press(pilot, "tab", "tab", "G")
+        row = app.selection().row
+        assert row is not None and row["row"] == 1_300
+        await press(pilot, "v")
+        told = words(app)
+        assert "row 1,300, key 5000 of many.csv" in told and "it was set aside" in told
+        assert "1,001 of 1,001 shown, 1,299 in all" in told and "rent 1299" in told and "▶ flat" in told
+        await press(pilot, "k")
+        assert "1,000 of 1,001 shown" in words(app) and "row 1,001," in words(app)
+
+
+async def test_v_on_a_row_that_is_not_set_aside_any_more_says_so(make: Make, own: Workspace) -> None:
+    app = make(own, first=2)
+    async with app.run_test(size=NARROW) as pilot:
+        await settle(pilot)
+        await press(pilot, "tab", "tab")
+        with Store(own).transaction("release") as change:
+            change.execute("DELETE FROM quarantined")
+        await press(pilot, "v")
+        assert "row 3 is not there any more" in words(app)
+        assert not isinstance(app.screen, RowsOfCheckScreen)
+
+
 async def test_v_without_bad_rows_or_without_a_check_says_so(make: Make, own: Workspace) -> None:
     app = make(own, first=2)
     async with app.run_test(size=NARROW) as pilot:
@@ -157,6 +192,25 @@ async def test_leaving_the_suggestions_writes_nothing(make: Make, own: Workspace
         await press(pilot, "a", "a", "escape")
         assert app.jobs.all == []
     assert (own.root / "checks/flats.yaml").read_bytes() == before
+
+
+async def test_without_data_the_keys_that_look_at_it_say_what_comes_first(
+    make: Make, empty: Workspace, own: Workspace
+) -> None:
+    app = make(empty, first=2)
+    async with app.run_test(size=NARROW) as pilot:
+        await settle(pilot)
+        for key in ("a", "p"):
+            await press(pilot, key)
+            assert "no data yet: press i to ingest a file" in text(app)
+            assert app.screen_stack[1:] == [] and app.jobs.all == []
+    with Store(own).transaction("forget") as change:
+        change.execute("DELETE FROM dataset_version")
+    app = make(own, first=2)
+    async with app.run_test(size=NARROW) as pilot:
+        await settle(pilot)
+        await press(pilot, "a")
+        assert "no data is checked yet: press r to check what has arrived" in text(app)
 
 
 async def test_i_takes_a_file_in_and_r_judges_it(make: Make, own: Workspace) -> None:

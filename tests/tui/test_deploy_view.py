@@ -69,6 +69,20 @@ async def test_the_gate_shows_each_requirement_with_limit_observed_and_n(make: M
         assert "limit" in told and f"n {row['n']:,}" in told
 
 
+async def test_c_puts_the_marked_versions_side_by_side_and_one_beside_the_champion(
+    make: Make, own: Workspace
+) -> None:
+    app = make(own, first=5)
+    async with app.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        await press(pilot, "c")  # the champion itself
+        assert "nothing to compare: mark two versions first" in text(app)
+        await press(pilot, "down", "c")
+        assert "2 runs side by side" in text(app) and "params that differ" in text(app)
+        await press(pilot, "escape", "space", "up", "space", "down", "c")
+        assert "2 runs side by side" in text(app) and "trees" in text(app) and "linear" in text(app)
+
+
 async def test_a_deployment_shows_what_it_served_lately_with_the_window(make: Make) -> None:
     app = make(first=5)
     async with app.run_test(size=WIDE) as pilot:
@@ -119,7 +133,10 @@ async def test_r_starts_a_server_c_swaps_it_and_x_stops_it(make: Make, own: Work
         await settle(pilot)
         await press(pilot, "down")
         [older] = app.selection().names("model")
+        # The gate refused it, so it is asked first.
         await press(pilot, "r", "enter")
+        assert "all the same?" in text(app)
+        await press(pilot, "tab", "enter")
         assert (await ended(pilot)).state == "done"
         try:
             [row] = deploy.list_deployments(own)

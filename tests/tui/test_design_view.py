@@ -79,6 +79,40 @@ async def test_e_opens_a_form_with_what_is_declared_and_writes_the_change_into_t
     assert row["value"] == 77 and row["version"] > 1
 
 
+async def test_on_a_decision_e_edits_the_requirement_it_turned_on(make: Make, own: Workspace) -> None:
+    app = make(own, first=1)
+    async with app.run_test(size=NARROW) as pilot:
+        await settle(pilot)
+        await press(pilot, "tab")
+        decisions = Gateway(own).rows(
+            "SELECT kind, outcome FROM decisions ORDER BY ts DESC, decision_id DESC"
+        )
+        assert (decisions[0]["kind"], decisions[0]["outcome"]) == ("gate", "refused")
+        [name] = app.selection().names("requirement")
+        limit = "SELECT value FROM requirements WHERE requirement_id = ? AND until IS NULL"
+        assert Gateway(own).rows(limit, [name]) == [{"value": 0.9999}]  # the one that was not met
+        row = app.selection().row
+        assert row is not None and "requirement" not in row
+        await press(pilot, "e")
+        assert f"mlcycle design edit {name}" in words(app) or f" {name}" in words(app)
+        assert "0.9999" in words(app)
+
+
+async def test_e_says_so_where_no_requirement_is_meant(make: Make, empty: Workspace) -> None:
+    app = make(empty, first=1)
+    async with app.run_test(size=NARROW) as pilot:
+        await settle(pilot)
+        await press(pilot, "e")
+        assert len(app.screen_stack) == 1
+        assert "no requirement is selected here; n writes one" in text(app)
+        await pilot.click("#hints", offset=(text(app).splitlines()[-1].index("edit"), 0))
+        await settle(pilot)
+        assert len(app.screen_stack) == 1
+        await pilot.click("#hints", offset=(text(app).splitlines()[-1].index("new"), 0))
+        await settle(pilot)
+        assert "mlcycle design add" in text(app)
+
+
 async def test_a_wrong_change_is_refused_and_the_file_stays(make: Make, own: Workspace) -> None:
     before = (own.root / "design.yaml").read_bytes()
     app = make(own, first=1)

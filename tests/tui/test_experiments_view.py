@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -14,8 +15,10 @@ from tests.tui.screen import press, settle, text
 from mlcycle import experiments
 from mlcycle.store import Store
 from mlcycle.workspace import Workspace
+from mlcycle_app.gateway import Gateway
+from mlcycle_app.tables import TABLES
 from mlcycle_app.tui.app import CycleApp
-from mlcycle_app.tui.card import Axis, Scale
+from mlcycle_app.tui.card import Axis, Card, Curves, Facts, Listing, Scale
 from mlcycle_app.tui.views.run_card import run_card
 from mlcycle_app.tui.widgets.coordinates import drawn
 from mlcycle_app.tui.widgets.detail import Detail
@@ -34,6 +37,15 @@ with mlcycle.start_run("waiting"):
 @pytest.fixture(autouse=True)
 def _no_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLCYCLE_RUN_ID", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _tables_as_before() -> Iterator[None]:
+    """Take the lists by a metric away again: other tests count the tables."""
+    before = dict(TABLES)
+    yield
+    TABLES.clear()
+    TABLES.update(before)
 
 
 @pytest.fixture
@@ -127,6 +139,85 @@ async def test_the_card_shows_params_curves_and_artifacts(make: Make, nets: Work
         await press(pilot, "j", "j")
         card = app.query_one(Detail).card
         assert card is not None and "R registers" in card.hint and "model.zip" in str(card)
+
+
+async def test_on_the_card_metrics_come_right_after_the_status_and_ids_further_down(
+    make: Make, nets: Workspace
+) -> None:
+    [run] = rows(nets, "SELECT run_id::VARCHAR AS id FROM runs WHERE name = 'net 0.1'")
+    first, second, third, *others = run_card(make(nets).gateway, run["id"]).parts
+    assert isinstance(first, Facts) and [name for name, _ in first.rows] == ["status", "took"]
+    assert isinstance(second, Listing) and second.title == "metrics"
+    assert isinstance(third, Curves) and third.title == "val_loss"
+    ids = [part for part in others if isinstance(part, Facts) and ("id", run["id"]) in part.rows]
+    assert [part.title for part in ids] == ["where it comes from"] and others[0] not in ids
+
+
+async def test_only_metrics_of_several_steps_are_drawn_and_all_by_one_question(
+    make: Make, own: Workspace
+) -> None:
+    asked: list[str] = []
+
+    class Heard(Gateway):
+        def rows(self, sql: str, params: list[Any] | None = None) -> list[dict[str, Any]]:
+            asked.append(sql)
+            return super().rows(sql, params)
+
+        def do(self, verb: str, *arguments: Any, **options: Any) -> Any:
+            asked.append(verb)
+            return super().do(verb, *arguments, **options)
+
+    def card(name: str) -> Card:
+        asked.clear()
+        [run] = rows(own, f"SELECT run_id::VARCHAR AS id FROM runs WHERE name = '{name}'")
+        return run_card(Heard(own), run["id"])
+
+    with experiments.start_run("many", workspace=own) as run:
+        run.log_metrics({"once": 1.0, "late": math.nan}, step=7)
+        for step in range(1_000):
+            run.log_metrics({f"curve {number}": step % 10 + number for number in range(6)}, step=step)
+        run.log_metrics({"curve 0": 99.0}, step=500)  # given anew: the later one holds
+    with experiments.start_run("single", workspace=own) as run:
+        run.log_metrics({"once": 1.0, "twice": 2.0})
+
+    parts = card("many").parts
+    assert len([one for one in asked if "FROM metrics" in one or "curves" in one]) == 1
+    curves = [part for part in parts if isinstance(part, Curves)]
+    assert [part.title.partition(" (")[0] for part in curves] == [f"curve {number}" for number in range(4)]
+    assert "of up to 1,000 points" in curves[0].title
+    [line] = curves[0].lines
+    assert max(line.y) == 99.0 and line.x[line.y.index(99.0)] == 500.0
+    assert (min(line.y), line.x[0], line.x[-1]) == (0.0, 0.0, 999.0) and len(line.x) <= 400
+    [listed] = [part for part in parts if isinstance(part, Listing) and part.title == "metrics"]
+    steps = {row["metric"]: row["steps"] for row in listed.rows}
+    assert steps == {"late": 1, "once": 1, **{f"curve {number}": 1_000 for number in range(6)}}
+
+    parts = card("single").parts
+    assert [one for one in asked if "FROM metrics" in one or "curves" in one] == []
+    assert not any(isinstance(part, Curves) for part in parts)
+    assert Listing("metrics", [{"metric": "once", "last": 1.0}, {"metric": "twice", "last": 2.0}]).rows in [
+        part.rows for part in parts if isinstance(part, Listing)
+    ]
+
+
+async def test_metrics_called_as_columns_are_have_columns_of_their_own(make: Make, own: Workspace) -> None:
+    with experiments.start_run("odd", workspace=own) as run:
+        run.log_metrics({"Status": 7.5, "rank": 8.5, "RANK": 9.5})
+    app = make(own)
+    async with app.run_test(size=SIZE) as pilot:
+        await press(pilot, "4")
+        for metric, value in (("Status", "7.5"), ("rank", "8.5"), ("RANK", "9.5")):
+            await press(pilot, "m", "home")
+            while _highlighted(app).split("  ")[0] != metric:
+                line = _highlighted(app)
+                await press(pilot, "j")
+                assert _highlighted(app) != line
+            await press(pilot, "enter")
+            shown = text(app)
+            assert f"runs by {metric} " in shown and f"metric {metric}" in shown
+            row = app.selection().row
+            assert row is not None and (row["run"], row["status"]) == ("odd", "finished")
+            assert row[f"metric {metric}"] == float(value) and value in shown
 
 
 async def test_a_sweep_is_run_and_its_card_lists_the_trials(make: Make, own: Workspace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -10,13 +11,18 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.tui.factory import NOW, _id
+from tests.tui.factory import NOW, Stage, _id
 from tests.tui.screen import press, settle, text
 
 from mlcycle.store import Store
 from mlcycle.workspace import Workspace
 from mlcycle_app.commands import PHASES
+from mlcycle_app.gateway import CouldNot, Gateway
 from mlcycle_app.tui.app import CycleApp
+from mlcycle_app.tui.declared import Declared, how_to_mend
+from mlcycle_app.tui.holders import explained
+from mlcycle_app.tui.views import base as base_module
+from mlcycle_app.tui.views.design import DesignView
 from mlcycle_app.tui.views.home import HomeView, _parted
 from mlcycle_app.tui.widgets.ring import Ring, layout
 from mlcycle_app.tui.widgets.rows import Rows
@@ -151,6 +157,87 @@ async def test_what_other_processes_run_is_said(make: Make, mine: Workspace) -> 
         app.query_one(HomeView).refresh_data()
         await settle(pilot)
         assert "nightly, 3 min" not in text(app)
+
+
+async def test_y_offers_the_row_of_the_board_and_in_the_events_theirs(make: Make) -> None:
+    app = make()
+    async with app.run_test(size=NARROW) as pilot:
+        await settle(pilot)
+        found = app.selection()
+        assert found.row is not None and (found.row["phase"], found.row["state"]) == ("Data", "failed")
+        await press(pilot, "y", "v")
+        assert app.clipboard == "mlcycle quality check --again"
+        await press(pilot, "r")
+        assert json.loads(app.clipboard)["says"] == "1 batch refused by a check"
+        await press(pilot, "escape", "tab")
+        found = app.selection()
+        assert found.row is not None and "detail" in found.row and "$ mlcycle status" in text(app)
+
+
+async def test_a_declaration_that_cannot_be_read_is_said_on_home_and_design_until_it_is_mended(
+    make: Make, mine: Workspace
+) -> None:
+    file = mine.root / "design.yaml"
+    file.write_text("requirements:\n  - id: [\n", encoding="utf-8")
+    app = make(mine)
+    async with app.run_test(size=NARROW) as pilot:
+        await settle(pilot)
+        said = text(app).splitlines()[1]
+        assert "✗ design.yaml:" in said and "1 E edits, 1 v checks" in said
+        await press(pilot, "1")
+        said = text(app).splitlines()[1]
+        assert "✗ design.yaml:" in said and said.endswith(" E edits, v checks")
+        file.unlink()
+        app.query_one("#view-1", DesignView).refresh_data()
+        await settle(pilot)
+        assert "✗ design.yaml" not in text(app)
+
+
+def test_declarations_are_read_again_only_when_a_file_of_theirs_has_changed(mine: Workspace) -> None:
+    declared = Declared(Gateway(mine))
+    due = [declared.is_due]
+    assert (declared.read(), declared.read()) == (None, None)
+    due.append(declared.is_due)
+    (mine.root / "checks").mkdir()
+    (mine.root / "checks" / "one.yaml").write_text("table: nowhere\n", encoding="utf-8")
+    due.append(declared.is_due)
+    wrong = declared.read()
+    assert wrong is not None and how_to_mend(wrong, 0) == "1 v checks"
+    assert [*due, declared.is_due] == [True, False, True, False]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell who has a file")
+async def test_a_read_that_goes_on_says_which_program_has_the_store(
+    make: Make, mine: Workspace, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base_module, "LATE_S", 0.0)
+    holds = (
+        "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", holds, str(mine.database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
+        stage.mode = "held"
+        app = make(mine, first=1)
+        async with app.run_test(size=NARROW) as pilot:
+            await pilot.pause()
+            app.tick()
+            await pilot.pause()
+            page = text(app)
+            assert f"! the store is held by another program (pid {holder.pid} python" in page
+            assert page.count("held by another program") == 3  # each list that waits for rows says so too
+            told = explained(app.gateway, CouldNot("another thread has held the store"))
+            assert told.message.startswith("the store is held by another program (pid")
+            assert holder.stdin is not None
+            holder.stdin.close()
+            holder.wait()
+            app.tick()
+            await pilot.pause()
+            assert "! still reading (" in text(app)
+            stage.let_go()
+            await settle(pilot)
+            assert "still reading" not in text(app) and "punctual" in text(app)
 
 
 @pytest.mark.parametrize(

@@ -304,6 +304,23 @@ async def test_x_stops_the_job_only_after_a_yes(make: Make, workspace: Workspace
         assert job.state == "cancelled"
 
 
+async def test_the_question_to_stop_a_job_says_so_when_it_has_ended_meanwhile(
+    make: Make, workspace: Workspace
+) -> None:
+    app = make(workspace)
+    async with app.run_test(size=SIZE) as pilot:
+        job = app.jobs.start(AT_REST)
+        await until(app.jobs, lambda: bool(job.lines))
+        await pilot.press("exclamation_mark", "x")
+        await drawn(app, "Stop watch?")
+        psutil.Process(group(job, app.jobs)).kill()
+        await drawn(app, "watch has ended meanwhile")
+        assert "Stop watch?" not in text(app) and "Stop it" not in text(app)
+        await pilot.press("tab", "enter")
+        assert isinstance(app.screen, JobsScreen)
+        assert job.state == "failed" and not job.cancelled
+
+
 async def test_y_copies_the_command_as_it_can_be_typed(make: Make, workspace: Workspace) -> None:
     app = make(workspace)
     async with app.run_test(size=SIZE) as pilot:

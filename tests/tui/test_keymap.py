@@ -12,10 +12,11 @@ from tests.tui.screen import press, settle, text
 
 from mlcycle.errors import DeclarationError
 from mlcycle.settings import load
+from mlcycle.workspace import Workspace
 from mlcycle_app.commands import COMMANDS
 from mlcycle_app.tui.app import CycleApp
 from mlcycle_app.tui.keymap import actions, keymap, written
-from mlcycle_app.tui.keys import KEYS
+from mlcycle_app.tui.keys import KEYS, keyed
 
 Make = Callable[..., CycleApp]
 
@@ -150,6 +151,35 @@ async def test_other_keys_act_and_are_shown_and_the_old_ones_are_free(make: Make
         await press(pilot, "f7")
         page = text(app)
         assert "F8 k" in page and "j k" not in page
+
+
+async def test_cards_and_empty_lists_write_the_keys_that_the_user_gave(
+    make: Make, empty: Workspace, read: Read
+) -> None:
+    keys = read("'design.edit' = 'f6'\n'monitor.run' = 'f7'\n'go.deploy' = 'f8'\n'models.promote' = 'f9'")
+    app = make(keys=keys, first=1)
+    async with app.run_test(size=(140, 40)) as pilot:
+        await settle(pilot)
+        assert "F6 edit   n new   v check" in text(app)
+    app = make(empty, keys=keys, first=6)
+    async with app.run_test(size=(140, 40)) as pilot:
+        await settle(pilot)
+        assert "no window judged yet: F7 (mlcycle monitor run)" in text(app)
+        await press(pilot, "7")
+        assert "No decision yet: F8 F9 (mlcycle models promote) asks the gate" in text(app)
+
+
+@pytest.mark.parametrize(
+    ("said", "number", "keys"),
+    [
+        ("No run yet: mlcycle train fits", 4, "No run yet: r (mlcycle train) fits"),
+        ("mlcycle sweep, then mlcycle train", 5, "4 W (mlcycle sweep), then 4 r (mlcycle train)"),
+        ("mlcycle models register", 5, "mlcycle models register"),
+        ("r (mlcycle train), or mlcycle nothing", 4, "r (mlcycle train), or mlcycle nothing"),
+    ],
+)
+def test_a_command_in_a_sentence_stands_behind_its_key(said: str, number: int, keys: str) -> None:
+    assert keyed(said, number) == keys
 
 
 async def test_swapped_keys_do_what_the_other_did(make: Make, read: Read) -> None:

@@ -18,6 +18,7 @@ from mlcycle_app.tui.views.monitor import SPANS, MonitorView
 from mlcycle_app.tui.views.monitor_parts import CHARTS, charts, spoken
 from mlcycle_app.tui.widgets.curve import CurvePlot
 from mlcycle_app.tui.widgets.detail import Detail
+from mlcycle_app.tui.widgets.glance import spark
 from mlcycle_app.tui.widgets.histogram import Histogram
 from mlcycle_app.tui.widgets.limits import Limits
 
@@ -94,6 +95,32 @@ async def test_a_wide_screen_shows_every_chart_with_limits_as_lines(make: Make, 
         for words in ("limit <= 50", "limit >= 0.78", "limit <= 0.2", "CPU, % of one core", "memory, MB"):
             assert words in page
         assert page.count("╌╌╌╌") >= 3 and any("\u2800" < sign < "\u2900" for sign in page)
+
+
+async def test_a_short_screen_shows_each_curve_as_a_line_with_its_limit(make: Make, mine: Workspace) -> None:
+    app = make(mine, first=6)
+    async with app.run_test(size=(60, 15)) as pilot:
+        await settle(pilot)
+        assert shown(app) == []
+        line = text(app).splitlines()[5]
+        assert line.split()[:2] == ["latency", "p95"] and "limit <= 50" in line and "▁" in line
+        titles = []
+        for _ in CHARTS:
+            await press(pilot, "m")
+            titles.append(text(app).splitlines()[5].split()[0])
+        assert titles == ["requests", "punctual", "drift", "CPU", "memory", "latency"]
+        await pilot.click("#chart-line", offset=(text(app).splitlines()[5].index("m next"), 0))
+        await settle(pilot)
+        assert text(app).splitlines()[5].split()[0] == "requests"
+        await pilot.resize_terminal(*NARROW)
+        await settle(pilot)
+        assert shown(app) == ["requests"] and not app.query_one("#chart-line").region.height
+
+
+def test_a_spark_has_a_block_a_cell_and_a_blank_where_nothing_was_measured() -> None:
+    nothing = float("nan")
+    assert spark([0, nothing, 7, 3.5], 9) == "▁ █▅"
+    assert spark([0, 0, 4, 4, 8, 8], 3) == "▁▅█" and spark([2, 2], 5) == "▁▁" and spark([], 5) == ""
 
 
 async def test_a_click_on_a_tab_shows_its_chart(make: Make, mine: Workspace) -> None:
@@ -228,7 +255,7 @@ async def test_without_traffic_and_windows_it_says_what_to_type(make: Make, empt
     async with app.run_test(size=WIDE) as pilot:
         await settle(pilot)
         page = text(app)
-        assert "no request in this span" in page and "no window judged yet: mlcycle monitor run" in page
+        assert "no request in this span" in page and "no window judged yet: r (mlcycle monitor run)" in page
         await press(pilot, "enter", "m", "escape")
         assert app.is_running
 

@@ -7,8 +7,11 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.tui import factory
 from tests.tui.screen import press, settle, text
+from textual.widgets import Input, OptionList
 
+from mlcycle.store import Store
 from mlcycle.workspace import Workspace
 from mlcycle_app.commands import COMMANDS, named
 from mlcycle_app.gateway import Gateway
@@ -85,10 +88,91 @@ async def test_what_cannot_be_undone_is_asked_and_no_is_the_answer_of_enter(
         assert "type late:2" in text(app)
         await press(pilot, "enter", "escape")
         assert app.jobs.all == []
-        await press(pilot, "B")
-        assert "Bring the previous champion of late back?" in text(app)
+
+
+async def test_a_rollback_names_the_champion_now_and_the_one_after(make: Make, own: Workspace) -> None:
+    app = make(own)
+    async with app.run_test(size=SIZE) as pilot:
+        for screen in ("5", "7"):
+            await press(pilot, screen, "B")
+            assert "Bring the previous champion of flats_model back?" in text(app)
+            assert "champion: flats_model:2 -> flats_model:1" in text(app)
+            await press(pilot, "enter")
+            assert app.jobs.all == []
+            await press(pilot, "escape")
+
+
+async def test_where_no_champion_was_before_a_rollback_is_not_asked_but_explained(
+    make: Make, full: Workspace, empty: Workspace
+) -> None:
+    for workspace, words in ((full, "late:2 is the first champion"), (empty, "there is no champion yet")):
+        app = make(workspace)
+        async with app.run_test(size=SIZE) as pilot:
+            await press(pilot, "7", "B")
+            assert words in text(app)
+            assert len(app.screen_stack) == 1 and app.jobs.all == []
+
+
+async def test_a_server_of_a_refused_version_is_started_only_after_a_warning(
+    make: Make, own: Workspace
+) -> None:
+    app = make(own, first=5)
+    async with app.run_test(size=SIZE) as pilot:
+        await settle(pilot)
+        while app.selection().names("model") != ["flats_model:1"]:
+            await press(pilot, "down")
+        await press(pilot, "r", "enter")
+        drawn = text(app)
+        assert "Let flats_model:1 serve all the same?" in drawn
+        assert "The gate refused it:" in drawn and "the limit is" in drawn
         await press(pilot, "enter")
-        assert app.jobs.all == []
+        assert app.jobs.all == [] and len(app.screen_stack) == 1
+        await press(pilot, "r", "enter", "tab", "enter")
+        await app.jobs.wait()
+        assert app.jobs.all[0].state == "done", list(app.jobs.all[0].lines)
+    stopped = Gateway(own).do("deploy.stop")
+    assert (stopped.model, stopped.version) == ("flats_model", 1)
+
+
+async def test_a_text_that_is_emptied_in_a_form_is_emptied_in_the_file(make: Make, own: Workspace) -> None:
+    file = own.root / "design.yaml"
+    app = make(own, first=1)
+    [name] = Gateway(own).rows("SELECT requirement_id AS name FROM requirements WHERE until IS NULL LIMIT 1")
+    Gateway(own).do("design.edit", name["name"], owner="dana", statement="Right more often than not.")
+    async with app.run_test(size=SIZE) as pilot:
+        await settle(pilot)
+        while app.selection().names("requirement") != [name["name"]]:
+            await press(pilot, "down")
+        await press(pilot, "e")
+        for value in ("dana", "Right more often than not."):
+            [box] = [box for box in app.screen.query(Input) if box.value == value]
+            box.focus()
+            box.clear()
+            await settle(pilot)
+        assert "--owner=" in text(app) and "--statement=" in text(app)
+        await press(pilot, "enter")
+        await app.jobs.wait()
+        assert app.jobs.all[0].state == "done", list(app.jobs.all[0].lines)
+    sql = "SELECT owner, statement FROM requirements WHERE requirement_id = ? AND until IS NULL"
+    assert Gateway(own).rows(sql, [name["name"]]) == [{"owner": "", "statement": ""}]
+    assert "dana" not in file.read_text() and "Right more" not in file.read_text()
+
+
+async def test_the_palette_lists_a_command_before_things_that_fit_as_well(make: Make, own: Workspace) -> None:
+    for number, name in enumerate(("roll", "rolled out", "parol-lr", "forest, as before the rollback")):
+        run = {"kind": "start", "run_id": factory._id(900 + number), "name": name, "started_at": "2026-03-01"}
+        Store(own).append("run", [{**run, "experiment": "e", "command": "", "git_dirty": False}])
+    app = make(own)
+    async with app.run_test(size=SIZE) as pilot:
+        for words in ("roll", "roll back", "rollb"):
+            await press(pilot, "4", "colon")
+            await type_in(pilot, words)
+            await settle(pilot)
+            found = app.screen.query_one(OptionList).options
+            first, *others = [str(one.prompt) for one in found]
+            assert first.startswith("models rollback: "), (words, first)
+            assert any("as before the rollback" in other for other in others), (words, others)
+            await press(pilot, "escape")
 
 
 async def test_the_palette_finds_a_thing_by_some_letters_and_goes_to_it(make: Make) -> None:
@@ -175,7 +259,7 @@ async def test_a_form_of_every_command_with_a_key_fits_the_smallest_screen(make:
         await settle(pilot)
         if len(app.screen_stack) > 1:
             drawn = text(app)
-            assert f"$ mlcycle {words}" in drawn or "Cancel" in drawn
+            assert f"$ mlcycle {words}" in drawn and "Cancel" in drawn, drawn
             await press(pilot, "escape")
         for job in app.jobs.running:
             app.jobs.cancel(job.number)

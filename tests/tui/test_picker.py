@@ -99,6 +99,32 @@ async def test_a_name_that_fits_nothing_is_said(make: Make, tree: Path) -> None:
         assert "there is no" in text(app) and picked.answer == "nothing yet"
 
 
+@pytest.mark.parametrize(
+    ("kind", "made", "typed", "words"),
+    [
+        ("folder", ["orders.csv"], "", "no folder in here"),
+        ("folder", ["orders.csv", "data/"], "z", "the one name here does not fit"),
+        ("folder", ["data/"], "", "1 of 1"),
+        ("any", [".hidden", ".more"], "", "nothing here; . shows 2 hidden"),
+        ("any", ["orders.csv", ".hidden"], "z", "the one name here does not fit; . shows 1 hidden"),
+        ("any", ["orders.csv", "data/"], "z", "none of 2 names fits"),
+    ],
+)
+async def test_what_is_listed_is_counted_among_what_could_be(
+    make: Make, tmp_path: Path, kind: Kind, made: list[str], typed: str, words: str
+) -> None:
+    folder = tmp_path / "place"
+    folder.mkdir()
+    for name in made:
+        (folder / name).mkdir() if name.endswith("/") else (folder / name).touch()
+    app = make()
+    async with app.run_test(size=SIZE) as pilot:
+        await open_picker(pilot, folder, kind)
+        app.screen.query_one(Input).focus()
+        await press(pilot, *typed)
+        assert f" {words} " in text(app)
+
+
 async def test_hidden_names_are_shown_when_asked_for(make: Make, tree: Path) -> None:
     app = make()
     async with app.run_test(size=SIZE) as pilot:

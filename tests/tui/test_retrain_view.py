@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from tests.tui.factory import NOW, _id
 from tests.tui.screen import press, settle, text
 from textual.pilot import Pilot
 
+from mlcycle.store import Store
 from mlcycle.workspace import Workspace
 from mlcycle_app.gateway import Gateway
 from mlcycle_app.tui.app import CycleApp
+from mlcycle_app.tui.views.retrain import RetrainView
+from mlcycle_app.tui.widgets.detail import Detail
 
 Make = Callable[..., CycleApp]
 NARROW, WIDE = (80, 24), (140, 40)
@@ -115,6 +119,37 @@ async def test_a_trigger_is_turned_down_with_a_reason_that_is_kept(make: Make, o
     assert gateway.rows("SELECT state FROM triggers") == [{"state": "rejected"}]
     rows = gateway.rows("SELECT outcome FROM decisions WHERE list_contains(reasons, 'too few rows')")
     assert rows == [{"outcome": "refused"}]
+
+
+async def test_a_trigger_offers_only_what_can_be_done_in_its_state(make: Make, own: Workspace) -> None:
+    trigger = {"trigger_id": _id(90), "reason": "by hand", "evidence": "{}", "ts": NOW}
+    [made] = Gateway(own).rows("SELECT run_id FROM model_versions WHERE version = 1")
+    with Store(own).transaction("seed") as tx:
+        tx.insert("retrain_trigger", [{**trigger, "state": "open"}])
+    app = make(own, first=7)
+    async with app.run_test(size=WIDE) as pilot:
+        detail, view = app.query_one("#view-7 Detail", Detail), app.query_one("#view-7", RetrainView)
+
+        async def offers(change: str) -> str:
+            with Store(own).transaction("seed") as tx:
+                tx.execute(change)
+            view.refresh_data()
+            await settle(pilot)
+            assert detail.card is not None
+            return detail.card.hint
+
+        settled = "UPDATE retrain_trigger SET state = '{}'"
+        assert await offers(settled.format("open")) == "r run   X reject"
+        assert await offers(settled.format("running")) == "! jobs"
+        assert await offers(settled.format("rejected")) == ""
+        assert await offers(f"UPDATE retrain_trigger SET state = 'done', run_id = '{made['run_id']}'") == ""
+        named = "'flats_model', 'challenger', 1, now(), 1"
+        challenger = f"INSERT INTO alias (model, alias, version, since, rev) VALUES ({named})"
+        assert await offers(challenger) == "P approve   X reject"
+        assert await offers("DELETE FROM decision") == "J judge   P approve   X reject"
+        assert "it has not been judged yet: J (mlcycle retrain judge)" in words(app)
+        assert await offers("DELETE FROM alias WHERE alias = 'challenger'") == ""
+        assert await offers("UPDATE alias SET version = 1") == "B roll back"
 
 
 async def test_approving_another_model_than_the_challenger_is_refused(own: Workspace) -> None:

@@ -101,6 +101,25 @@ async def test_it_names_three_ways_to_begin_and_what_was_opened_last(
         assert all(len(line) <= size[0] for line in shown.splitlines())
 
 
+@pytest.mark.parametrize("size", SIZES, ids=["80x24", "140x40"])
+async def test_a_question_mark_says_what_every_key_does_here(size: tuple[int, int]) -> None:
+    app = start()
+    async with app.run_test(size=size) as pilot:
+        await rest(pilot)
+        assert "? help" in page(app).splitlines()[-1]
+        await keys(pilot, "question_mark")
+        for binding in app.active_bindings.values():
+            assert binding.binding.key != "s", "a key below still acts"
+        shown = page(app)
+        for words in ("s  the sample product", "n  new from a data file", "d  take a workspace off the list"):
+            assert words in shown
+        assert "q  quit" in shown and "enter  open" in shown and "mlcycle init" in shown
+        await keys(pilot, "question_mark")
+        assert len(app.screen_stack) == 1
+        await keys(pilot, "f1", "escape")
+        assert len(app.screen_stack) == 1 and app.jobs.all == []
+
+
 async def test_without_anything_opened_it_says_so_and_the_choices_have_the_keyboard() -> None:
     app = start()
     async with app.run_test(size=(80, 24)) as pilot:

@@ -92,7 +92,7 @@ async def test_walk_to_the_champion_before(make: Make, own: Workspace, size: tup
         await settle(pilot)
         await press(pilot, "5")
         await take(pilot, "? help")
-        assert "B mlcycle models rollback" in as_words(app)
+        assert "B Bring the previous champion back" in as_words(app)
         await take(pilot, "esc closes")
         await press(pilot, "B")
         assert "champion" in as_words(app)
@@ -106,3 +106,17 @@ async def test_walk_to_the_champion_before(make: Make, own: Workspace, size: tup
         assert [job.state for job in app.jobs.all] == ["done"], [list(job.lines) for job in app.jobs.all]
     rows = Gateway(own).rows("SELECT version FROM aliases WHERE alias = 'champion'")
     assert rows == [{"version": 1}]
+
+
+async def test_marks_are_kept_when_another_metric_is_chosen(make: Make) -> None:
+    app = make(first=4)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "space", "down", "space")
+        marked = {str(one["id"]) for one in app.selection().marked}
+        assert len(marked) == 2
+        await press(pilot, "m", "enter")
+        assert not app.query("#pane-runs")
+        assert {str(one["id"]) for one in app.selection().marked} == marked and ", 2 marked" in text(app)
+        await press(pilot, "u")
+        assert app.selection().marked == ()

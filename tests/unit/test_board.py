@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mlcycle.board import FACTS, Board, board
+from mlcycle.board import FACTS, Board, PhaseState, board
 from mlcycle.ids import new_id
 from mlcycle.store import Store, archive
 from mlcycle.workspace import Workspace
@@ -197,3 +197,55 @@ def test_a_deleted_prediction_is_not_counted_though_its_minute_still_counts_it(w
         change.execute("DELETE FROM prediction")
     assert store.read("SELECT sum(n)::BIGINT AS n FROM rollup_1m")[0]["n"] == 2
     assert store.read(FACTS)[0]["predictions"] == 0
+
+
+def champion(workspace: Workspace, version: int = 2) -> None:
+    put(workspace, "alias", model="lamps", alias="champion", version=version, since=NOON, rev=1)
+
+
+def monitor(workspace: Workspace) -> PhaseState:
+    return next(phase for phase in board(workspace).phases if phase.phase == "Monitor")
+
+
+def test_a_champion_that_has_scored_nothing_is_not_called_fine_because_another_model_was(
+    workspace: Workspace,
+) -> None:
+    Store(workspace).append("prediction", [prediction()])
+    put(workspace, "window_metric", **window() | {"model": "lamps", "version": 1, "verdict": "ok"})
+    champion(workspace, 1)
+    assert (monitor(workspace).state, monitor(workspace).says) == ("ok", "1 prediction, no alert open")
+    with Store(workspace).transaction("test") as transaction:
+        transaction.execute("UPDATE alias SET version = 2")
+    found = monitor(workspace)
+    assert (found.state, found.says) == ("attention", "lamps:2 is not judged yet: nothing scored")
+    assert (found.next, found.command) == ("start a server", "mlcycle deploy start")
+    server = {"deployment": "local", "model": "lamps", "version": 2, "kind": "local", "state": "running"}
+    put(workspace, "deployment", **server, since=NOON, rev=1)
+    found = monitor(workspace)
+    assert (found.next, found.command) == ("score rows", "mlcycle predict")
+
+
+def test_a_champion_whose_predictions_no_window_has_judged_asks_for_that(workspace: Workspace) -> None:
+    Store(workspace).append("prediction", [prediction(), prediction() | {"version": 2}])
+    put(workspace, "window_metric", **window() | {"model": "lamps", "version": 1, "verdict": "ok"})
+    champion(workspace)
+    found = monitor(workspace)
+    assert (found.state, found.says) == ("attention", "lamps:2 is not judged yet")
+    assert (found.next, found.command) == ("judge it", "mlcycle monitor run")
+    put(workspace, "window_metric", **window() | {"model": "lamps", "version": 2, "verdict": "ok"})
+    assert monitor(workspace).state == "ok"
+
+
+@pytest.mark.parametrize("verdict", ["too few", "not measured"])
+def test_a_window_with_too_little_to_say_is_no_verdict_on_the_champion(
+    workspace: Workspace, verdict: str
+) -> None:
+    Store(workspace).append("prediction", [prediction() | {"version": 2}])
+    lamps = {"model": "lamps", "version": 2}
+    put(workspace, "window_metric", **window() | lamps | {"verdict": verdict})
+    counted = {"metric": "predictions", "subject": None, "limit": None, "verdict": "ok"}
+    put(workspace, "window_metric", **window() | lamps | counted)
+    champion(workspace)
+    found = monitor(workspace)
+    assert (found.state, found.command) == ("attention", "mlcycle monitor windows")
+    assert found.says == "lamps:2 is not judged yet: too few rows or labels"

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
+
 import click
 
 from mlcycle_app.cli.options import command, every, listing
 from mlcycle_app.cli.output import Answer
-from mlcycle_app.gateway import Gateway
+from mlcycle_app.gateway import Gateway, UsageError
 
 __all__ = ["design_add", "design_check", "design_edit", "design_list"]
+
+NEEDED = {"role": "'data scientist'", "metric": "auc"}
+"""Words that a requirement cannot do without, each with an example."""
 
 
 @command
@@ -71,7 +76,7 @@ def design_add(
 @click.option("--value", type=float, help="The limit.")
 @click.option("--comparison", type=click.Choice([">=", "<=", ">", "<"]), help="Which side of it is good.")
 @click.option("--phases", help="Where it binds, separated by commas: data, gate, monitor, retrain.")
-@click.option("--owner", help="Who answers for it.")
+@click.option("--owner", help="Who answers for it; --owner= for nobody yet.")
 @click.option("--metric", help="A metric's name, such as auc or latency_p95.")
 @click.option(
     "--param",
@@ -81,7 +86,7 @@ def design_add(
 )
 @click.option("--role", help="business, subject expert, data scientist, compliance or operations.")
 @click.option("--budget", type=float, help="What may be spent on it.")
-@click.option("--statement", help="The requirement in words.")
+@click.option("--statement", help="The requirement in words; --statement= takes them out.")
 def design_edit(
     gateway: Gateway,
     requirement_id: str,
@@ -92,6 +97,14 @@ def design_edit(
     """Change a requirement in design.yaml; comments and order stay, and it becomes a new version."""
     bound = None if phases is None else [phase.strip() for phase in phases.split(",") if phase.strip()]
     params = dict(_pair(text) for text in param) or None
+    # What stands empty is emptied: nobody answers for it any more, or no words are left.
+    said = {name: one.strip() if isinstance(one, str) else one for name, one in said.items()}
+    for name, example in NEEDED.items():
+        if said[name] == "":
+            raise UsageError(
+                f"a requirement needs a {name}",
+                hint=f"mlcycle design edit {shlex.quote(requirement_id)} --{name} {example}",
+            )
     return Answer(gateway.do("design.edit", requirement_id, phases=bound, params=params, **said))
 
 

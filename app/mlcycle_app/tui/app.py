@@ -17,6 +17,7 @@ from mlcycle_app.pages import Arrangement
 from mlcycle_app.tui import crash
 from mlcycle_app.tui.editor import edit
 from mlcycle_app.tui.frame import Look
+from mlcycle_app.tui.holders import explained
 from mlcycle_app.tui.job import Job
 from mlcycle_app.tui.jobs import Jobs
 from mlcycle_app.tui.keeper import Keeper
@@ -355,7 +356,7 @@ class CycleApp(Switches, Performs, Quits):
             keeper.keep(await elsewhere(self.gateway.board, "read board"), stamp)
             news = BoardRead()
         except MlcycleError as error:
-            keeper.failed, news = True, BoardFailed(error)
+            keeper.failed, news = True, BoardFailed(explained(self.gateway, error))
         except Exception as error:  # noqa: BLE001 - as in the views: the rest of the UI goes on
             told = crash.tell(self.gateway, error, "the board could not be read")
             keeper.failed, news = True, BoardFailed(told)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from textual.binding import Binding, BindingType
 
-from mlcycle_app.commands import PHASES, of_screen
+from mlcycle_app.commands import COMMANDS, PHASES, of_screen
 
-__all__ = ["FOOTER", "KEYS", "Key", "give", "of_view", "shown"]
+__all__ = ["FOOTER", "KEYS", "Key", "give", "keyed", "of_view", "offered", "shown", "written_key"]
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def of_view(number: int) -> list[BindingType]:
     return [
         Binding(
             command.key,
-            f"app.command('{command.words}')",
+            f"command('{command.words}')",
             command.label or command.summary,
             show=False,
             id=command.id,
@@ -125,6 +126,74 @@ def shown(name: str, keys: str) -> str:
         The key it has by itself.
     """
     return _given.get(name, keys)
+
+
+def written_key(name: str, keys: str = "") -> str:
+    """Return how the key of an action is written in a sentence, as the user's settings give it.
+
+    Parameters
+    ----------
+    name
+        Its id in settings, such as `design.check`.
+    keys
+        The key it has by itself; looked up for commands and the frame's keys.
+    """
+    return shown(name, keys or _own().get(name, ""))
+
+
+def offered(*keys: tuple[str, ...]) -> str:
+    """Return what can be done to a thing, as its card says it: `r run   X reject`.
+
+    Parameters
+    ----------
+    keys
+        Of each the id in settings, the word, and the key it has by itself unless a table has it.
+    """
+    return "   ".join(f"{written_key(name, *own)} {word}" for name, word, *own in keys)
+
+
+def keyed(text: str, number: int) -> str:
+    """Return a text that names commands with the key of each before it, as it is pressed from a screen.
+
+    `No run yet: mlcycle train` becomes `No run yet: r (mlcycle train)` on the screen that trains, and `4 r (...)` on
+    another one. A command without a key, or already in brackets, stays alone.
+
+    Parameters
+    ----------
+    text
+        Such as what a list says while it is empty.
+    number
+        Of the screen it is read on.
+    """
+
+    def one(found: re.Match[str]) -> str:
+        words = found[0]
+        named = [command for command in COMMANDS if f"{words} ".startswith(f"mlcycle {command.words} ")]
+        if not named:
+            return words
+        command = max(named, key=lambda command: len(command.words))
+        if not command.key:
+            return words
+        there = "" if command.screen == number else f"{written_key(f'go.{PHASES[command.screen].lower()}')} "
+        typed = f"mlcycle {command.words}"
+        return f"{there}{written_key(command.id)} ({typed}){words.removeprefix(typed)}"
+
+    return _COMMAND.sub(one, text)
+
+
+_COMMAND = re.compile(r"(?<!\()\bmlcycle [a-z]+(?: [a-z-]+)?")
+
+
+def _own() -> Mapping[str, str]:
+    """Return how keys are written without settings, by id."""
+    frame = {key.id: key.shown or key.keys.split(",")[0] for key in KEYS}
+    # These two are written with others in one row of the table.
+    return {
+        **frame,
+        "go.home": "0",
+        "sort": "s",
+        **{command.id: command.key for command in COMMANDS if command.key},
+    }
 
 
 def give(written: Mapping[str, str]) -> None:

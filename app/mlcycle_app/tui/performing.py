@@ -9,13 +9,19 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from textual import work
+
+from mlcycle_app.ahead import Ahead, ahead_of, looks_ahead
 from mlcycle_app.commands import Command, named
+from mlcycle_app.gateway import MlcycleError
 from mlcycle_app.tui.filled import Filled, missing, words_of
 from mlcycle_app.tui.frame import Frame
+from mlcycle_app.tui.reading import elsewhere
 from mlcycle_app.tui.selection import Selection
 from mlcycle_app.tui.widgets.status_line import StatusLine
 
 if TYPE_CHECKING:
+    from mlcycle_app.gateway import Gateway
     from mlcycle_app.tui.job import Job
     from mlcycle_app.tui.jobs import Jobs
 
@@ -27,6 +33,7 @@ Given = Mapping[str, Sequence[str]]
 class Performs(Frame[None]):
     """The part of the application that turns commands into jobs."""
 
+    gateway: Gateway
     jobs: Jobs
 
     def selection(self) -> Selection:
@@ -101,13 +108,42 @@ class Performs(Frame[None]):
     def _ask_and_run(
         self, command: Command, filled: Filled, then: Callable[[Job], None] | None, sure: str = ""
     ) -> None:
+        if looks_ahead(command.words):
+            self._look_ahead(command, filled, then, sure)
+        else:
+            self._ask(command, filled, then, command.sure or sure)
+
+    @work(group="perform.ahead", exclusive=True)
+    async def _look_ahead(
+        self, command: Command, filled: Filled, then: Callable[[Job], None] | None, sure: str
+    ) -> None:
+        gateway, screen = self.gateway, self.screen
+        values = {name: " ".join(value) for name, value in filled.items()}
+        try:
+            ahead = await elsewhere(lambda: ahead_of(gateway, command.words, values), "look ahead")
+        except MlcycleError:
+            ahead = Ahead()  # the job will say what is wrong, and what to type
+        if gateway is not self.gateway or screen is not self.screen:
+            return  # the user has gone elsewhere meanwhile
+        if ahead.why_not:
+            self._say(ahead.why_not)
+        else:
+            self._ask(command, filled, then, command.sure or sure or ahead.question, ahead.says)
+
+    def _ask(
+        self,
+        command: Command,
+        filled: Filled,
+        then: Callable[[Job], None] | None,
+        sure: str,
+        more: str = "",
+    ) -> None:
         def go(yes: bool | None = True) -> None:
             if yes:
                 job = self.jobs.start(words_of(command, filled))
                 if then is not None:
                     then(job)
 
-        sure = command.sure or sure
         if not sure:
             go()
             return
@@ -119,7 +155,7 @@ class Performs(Frame[None]):
         question = sure.format_map(values)
         typed = values[command.typed] if command.typed and command.typed in filled else ""
         verb = f"{command.words.split()[-1].capitalize()} {typed}".strip()
-        self.push_screen(ConfirmScreen(question, verb=verb, typed=typed), go)
+        self.push_screen(ConfirmScreen(question, verb=verb, typed=typed, more=more), go)
 
     def _say(self, words: str) -> None:
         self.query_one(StatusLine).say(words)

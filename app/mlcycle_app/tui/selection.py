@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = ["Selection"]
@@ -25,6 +25,8 @@ class Selection:
     row: Mapping[str, Any] | None = None
     """Under the cursor."""
     marked: Sequence[Mapping[str, Any]] = ()
+    also: Mapping[str, Any] = field(default_factory=dict)
+    """What commands can be given besides: what the row is about, which is not said in it."""
 
     def names(self, kind: str) -> list[str]:
         """Return what a command that takes things of this kind is given; empty if nothing here is one.
@@ -38,4 +40,7 @@ class Selection:
         many, kind = kind.endswith(ALL), kind.removesuffix(ALL)
         column = self.id if kind == self.kind else kind
         rows = self.marked if many and self.marked and kind == self.kind else [self.row] if self.row else []
-        return [str(row[column]) for row in rows if row.get(column) is not None]
+        found = [str(row[column]) for row in rows if row.get(column) is not None]
+        if not found and kind != self.kind and self.also.get(column) is not None:
+            return [str(self.also[column])]
+        return found

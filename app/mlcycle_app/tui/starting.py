@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.table import Table
 from rich.text import Text
 from textual import work
 from textual.app import ComposeResult, RenderResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from mlcycle_app.commands import PHASES
@@ -71,7 +73,7 @@ CHOICES = (
     _Choice("n", "start.new", "new", "new from a data file", "CSV, JSON, Parquet, Arrow or SQLite", "new"),
     _Choice("o", "start.open", "open", "open a folder", "a workspace that is there already", "open"),
 )  # fmt: skip
-QUIT = next(key for key in KEYS if key.id == "quit")
+QUIT, HELP = (next(key for key in KEYS if key.id == name) for name in ("quit", "help"))
 
 
 class StartApp(Quits):
@@ -91,6 +93,7 @@ class StartApp(Quits):
         Binding("d", "forget", "forget", show=False, id="start.forget", tooltip="Take it off the list"),
         Binding("j", "move(1)", "down", show=False, id="start.down", tooltip="One line down"),
         Binding("k", "move(-1)", "up", show=False, id="start.up", tooltip="One line up"),
+        HELP.binding(),
         QUIT.binding(),
     ]
 
@@ -196,6 +199,10 @@ class StartApp(Quits):
         if isinstance(self.focused, Rows):
             self.focused.action_open()
 
+    def action_help(self) -> None:
+        """Show what every key does."""
+        self.push_screen(_Help())
+
     def action_sample(self) -> None:
         """Make the sample product in a folder of its own, then open it."""
         folder = _free(SAMPLE)
@@ -259,6 +266,39 @@ class StartApp(Quits):
         line.say(words)
 
 
+class _Help(ModalScreen[None]):
+    """`?`: the keys of the start screen."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,question_mark,f1,q", "dismiss", "Close", id="help.close", tooltip="Close this page"),
+    ]
+
+    def compose(self) -> ComposeResult:
+        """A line a key."""
+        keys = [(shown(one.id, one.key), f"{one.name}: {one.says}") for one in CHOICES]
+        keys += [
+            (shown("rows.open", "enter"), "open what the cursor is on"),
+            (shown("start.forget", "d"), "take a workspace off the list; its folder stays as it is"),
+            ("tab", "from one list to the other"),
+            (shown(HELP.id, HELP.shown), HELP.says),
+            (shown(QUIT.id, QUIT.shown), QUIT.says),
+        ]
+        table = Table.grid(padding=(0, 2))
+        table.add_column(style="bold yellow", justify="right", no_wrap=True)
+        table.add_column()
+        for key, says in keys:
+            table.add_row(key, says)
+        with Vertical(classes="dialog") as page:
+            page.border_title = "help"
+            page.border_subtitle = "esc closes"
+            yield Static(table)
+            yield Static(
+                Text(
+                    "\nThe same without this screen: mlcycle demo, mlcycle init, mlcycle -w DIR", style="dim"
+                )
+            )
+
+
 class _Hints(Line):
     """The footer."""
 
@@ -283,6 +323,7 @@ class _Hints(Line):
         if isinstance(focused, Rows) and focused.id == "recent":
             yield shown("start.forget", "d"), "forget", "app.forget"
         yield "tab", "next", "app.focus_next"
+        yield shown(HELP.id, HELP.shown), HELP.label, "app.help"
         yield shown(QUIT.id, QUIT.shown), QUIT.label, "app.quit"
 
 

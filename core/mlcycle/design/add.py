@@ -9,7 +9,7 @@ from mlcycle.declare.document import parse
 from mlcycle.declare.model import Scalar
 from mlcycle.design.model import Requirement
 from mlcycle.design.rewrite import File, alone, append, mapping
-from mlcycle.design.sync import list_requirements, sync
+from mlcycle.design.sync import one_in_force, sync
 from mlcycle.workspace import Workspace
 
 __all__ = ["add"]
@@ -65,4 +65,4 @@ def add(
         load(workspace, unsaved={FILE: grown})
         file.write(grown)
     sync(workspace)
-    return next(one for one in list_requirements(workspace) if one.requirement_id == requirement_id)
+    return one_in_force(workspace, requirement_id)

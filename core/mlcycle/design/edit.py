@@ -11,7 +11,7 @@ from mlcycle.declare.model import Scalar
 from mlcycle.declare.names import suggestion
 from mlcycle.design.model import Requirement
 from mlcycle.design.rewrite import File, add_key, alone, mapping, put, put_list
-from mlcycle.design.sync import list_requirements, sync
+from mlcycle.design.sync import one_in_force, sync
 from mlcycle.errors import DeclarationError, NotFoundError, UsageError
 from mlcycle.workspace import Workspace
 
@@ -87,7 +87,7 @@ def edit(
             load(workspace, unsaved={FILE: changed})
             file.write(changed)
     sync(workspace)
-    return next(one for one in list_requirements(workspace) if one.requirement_id == requirement_id)
+    return one_in_force(workspace, requirement_id)
 
 
 def _short(number: float | None) -> float | None:

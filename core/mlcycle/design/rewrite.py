@@ -20,38 +20,44 @@ from mlcycle.declare.model import Scalar
 from mlcycle.errors import Busy, DeclarationError, WorkspaceError
 from mlcycle.ids import new_id
 from mlcycle.journal import FileLock
+from mlcycle.store.place import check_links
 from mlcycle.workspace import Workspace
 
 __all__ = ["File", "add_key", "alone", "append", "mapping", "put", "put_list"]
 
 LOCK = "declarations.lock"
 WAIT_S = 10.0
+"""How long a change waits for the one before it."""
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @contextmanager
-def alone(workspace: Workspace, *, wait_s: float = WAIT_S) -> Iterator[None]:
+def alone(workspace: Workspace) -> Iterator[None]:
     """Keep other processes of ours from changing declarations: from before a `File` is read until it is written.
 
-    Where nothing can be written there is no lock, and `File.write` says so.
+    Where nothing can be written there is no lock, and `File.write` says so. The lock file is never copied: backups
+    and exports take named folders of `.mlcycle` and nothing else.
 
     Raises
     ------
     Busy
-        If another process has it for longer than `wait_s`.
+        If another process has it for longer than `WAIT_S`.
     WorkspaceError
-        If the lock cannot be made.
+        If the lock cannot be made, or a link stands in its place.
     """
+    check_links(workspace)
     lock = FileLock(
-        workspace.home / LOCK, shared=False, timeout_s=wait_s, optional=True, what="the declarations"
+        workspace.home / LOCK, shared=False, timeout_s=WAIT_S, optional=True, what="the declarations"
     )
     try:
         if os.access(workspace.root, os.W_OK):
             workspace.home.mkdir(mode=0o700, exist_ok=True)
         lock.__enter__()
     except OSError as error:
-        raise WorkspaceError(f"{workspace.home} cannot be written: {error.strerror}") from error
+        raise WorkspaceError(
+            f"{workspace.home} cannot be written: {error.strerror}", hint="make room there, then do it again"
+        ) from error
     try:
         yield
     finally:

@@ -6,10 +6,11 @@ from mlcycle import clock
 from mlcycle.declare import load
 from mlcycle.design import records
 from mlcycle.design.model import Change, Requirement
+from mlcycle.errors import Busy
 from mlcycle.store import Store
 from mlcycle.workspace import Workspace
 
-__all__ = ["active", "holds", "list_requirements", "sync"]
+__all__ = ["active", "holds", "list_requirements", "one_in_force", "sync"]
 
 
 def sync(workspace: Workspace) -> tuple[Change, ...]:
@@ -33,7 +34,8 @@ def sync(workspace: Workspace) -> tuple[Change, ...]:
     if not records.changes(wanted, records.current(store)):
         return ()
     with store.transaction("design sync") as tx:
-        # Somebody else may have written between the look and the lock.
+        # Somebody else may have written between the look and the lock: the store, and the file before it.
+        wanted = load(workspace).design.requirements
         found = records.changes(wanted, records.current(store))
         records.write(tx, wanted, clock.now(), found)
     return tuple(found)
@@ -58,6 +60,20 @@ def active(where: Workspace | Store, phase: str) -> list[Requirement]:
 def list_requirements(workspace: Workspace, *, history: bool = False) -> list[Requirement]:
     """Return the requirements in force as the store has them, or with all former versions."""
     return records.every(Store(workspace), history=history)
+
+
+def one_in_force(workspace: Workspace, requirement_id: str) -> Requirement:
+    """Return a requirement that was just taken over.
+
+    Raises
+    ------
+    Busy
+        If somebody else took it out again meanwhile.
+    """
+    for one in list_requirements(workspace):
+        if one.requirement_id == requirement_id:
+            return one
+    raise Busy(f"{requirement_id} was taken out by somebody else meanwhile", hint="mlcycle design list")
 
 
 def holds(requirement: Requirement, observed: float | None) -> bool:

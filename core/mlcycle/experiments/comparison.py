@@ -110,13 +110,32 @@ def curves(workspace: Workspace, runs: Sequence[str], key: str, *, most: int = M
         If one of the runs is not there.
     """
     found = [records.run(workspace, run) for run in runs]
-    kept = records.points(workspace, [run.run_id for run in found], key, max(most, 4))
-    drawn = []
-    for run in found:
-        row = kept.get(run.run_id, {"points": 0, "steps": [], "values": []})
-        steps, values = tuple(row["steps"]), tuple(row["values"])
-        drawn.append(RunCurve(run.run_id, run.name, steps, values, row["points"], len(steps) < row["points"]))
-    return drawn
+    rows = records.points(workspace, [run.run_id for run in found], [key], max(most, 4))
+    kept = {row["run_id"]: row for row in rows}
+    return [_curve(run, kept.get(run.run_id, {"points": 0, "steps": [], "values": []})) for run in found]
+
+
+def run_curves(
+    workspace: Workspace, run: RunRow, keys: Sequence[str], *, most: int = MOST_POINTS
+) -> dict[str, RunCurve]:
+    """Return metrics of one run over its steps, asked for at once; `curves` says how they are thinned.
+
+    Parameters
+    ----------
+    run
+        What `show` or `list_runs` returned.
+    keys
+        The metrics. One without a finite value is not in the answer.
+    most
+        Points of each metric.
+    """
+    rows = records.points(workspace, [run.run_id], keys, max(most, 4))
+    return {row["key"]: _curve(run, row) for row in rows}
+
+
+def _curve(run: RunRow, row: dict[str, Any]) -> RunCurve:
+    steps, values = tuple(row["steps"]), tuple(row["values"])
+    return RunCurve(run.run_id, run.name, steps, values, row["points"], len(steps) < row["points"])
 
 
 def model_params(workspace: Workspace, run: str) -> tuple[str, dict[str, Any]]:

@@ -69,17 +69,18 @@ SWEEPS_BEST = """
 """
 # One row of a stretch of steps holds its first, least, greatest and last point; with as many stretches as steps, each.
 POINTS = f"""
-    WITH point AS (SELECT run_id, step, arg_max(value, (ts, value)) AS value FROM metrics
-            WHERE key = $key AND isfinite(value) AND {AMONG} GROUP BY run_id, step),
-        span AS (SELECT run_id, min(step) AS first, max(step) AS last, count(*) AS points FROM point GROUP BY run_id),
-        placed AS (SELECT run_id, points, {{'step': step, 'value': value}} AS p,
+    WITH point AS (SELECT run_id, key, step, arg_max(value, (ts, value)) AS value FROM metrics
+            WHERE list_contains($keys::VARCHAR[], key) AND isfinite(value) AND {AMONG} GROUP BY run_id, key, step),
+        span AS (SELECT run_id, key, min(step) AS first, max(step) AS last, count(*) AS points FROM point
+            GROUP BY run_id, key),
+        placed AS (SELECT run_id, key, points, {{'step': step, 'value': value}} AS p,
             CASE WHEN points <= $most THEN step ELSE (step::HUGEINT - first) * ($most // 4) // (last::HUGEINT - first + 1) END AS stretch
-            FROM point JOIN span USING (run_id)),
-        kept AS (SELECT run_id, any_value(points) AS points, unnest(list_distinct([arg_min(p, p.step), arg_max(p, p.step),
-            arg_min(p, (p.value, p.step)), arg_max(p, (p.value, -p.step))])) AS p FROM placed GROUP BY run_id, stretch)
-    SELECT run_id::VARCHAR AS run_id, any_value(points) AS points, list(p.step ORDER BY p.step) AS steps,
+            FROM point JOIN span USING (run_id, key)),
+        kept AS (SELECT run_id, key, any_value(points) AS points, unnest(list_distinct([arg_min(p, p.step), arg_max(p, p.step),
+            arg_min(p, (p.value, p.step)), arg_max(p, (p.value, -p.step))])) AS p FROM placed GROUP BY run_id, key, stretch)
+    SELECT run_id::VARCHAR AS run_id, key, any_value(points) AS points, list(p.step ORDER BY p.step) AS steps,
         list(p.value ORDER BY p.step) AS "values"
-    FROM kept GROUP BY run_id
+    FROM kept GROUP BY run_id, key ORDER BY run_id, key
 """
 OPEN_WRITERS = """
     SELECT w.writer FROM (SELECT writer, count(*) AS begun FROM live_run_writer WHERE run_id = $id::UUID GROUP BY writer) AS w
@@ -236,14 +237,15 @@ def newest_sweeps_best(workspace: Workspace) -> str | None:
     return str(found[0]["run_id"]) if found else None
 
 
-def points(workspace: Workspace, run_ids: Sequence[str], key: str, most: int) -> dict[str, dict[str, Any]]:
-    """Return a metric's finite points by run: `points` in all, and the `steps` and `values` that are kept."""
+def points(
+    workspace: Workspace, run_ids: Sequence[str], keys: Sequence[str], most: int
+) -> list[dict[str, Any]]:
+    """Return finite points by run and metric: `points` in all, and the `steps` and `values` that are kept."""
     from mlcycle.store import Store
 
-    if not run_ids:
-        return {}
-    rows = Store(workspace).read(POINTS, {"key": key, "most": most, **_among(run_ids)})
-    return {row["run_id"]: row for row in rows}
+    if not run_ids or not keys:
+        return []
+    return Store(workspace).read(POINTS, {"keys": list(keys), "most": most, **_among(run_ids)})
 
 
 def open_writers(workspace: Workspace, run_id: str) -> list[str]:

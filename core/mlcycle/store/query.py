@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import threading
+from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["DEADLINE_S", "run", "view_names"]
 
 DEADLINE_S = 10.0
+AGAIN_S = 0.05
+"""Between two interrupts: one that comes before the query has begun is lost."""
 ALLOWED = ("SELECT", "EXPLAIN", "MULTI")
 """Kinds of statement; MULTI is what PIVOT becomes, and the connection is read-only in any case."""
 ZONED = "TIMESTAMP WITH TIME ZONE"
@@ -48,13 +51,7 @@ def run(
             )
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
-        timer = threading.Timer(deadline_s, connection.interrupt)
-        timer.start()
-        try:
-            return _fetched(connection, statements[0].query.strip().rstrip(";"))
-        finally:
-            timer.cancel()
-            timer.join()
+        return _within(connection, statements[0].query.strip().rstrip(";"), deadline_s)
     except duckdb.InterruptException as error:
         raise UsageError(
             f"the query took longer than {deadline_s:g} s, and others wait",
@@ -64,6 +61,31 @@ def run(
         if "Corrupt database file" in str(error):
             raise
         raise _explained(str(error)) from error
+
+
+def _within(
+    connection: DuckDBPyConnection, query: str, deadline_s: float
+) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Fetch in a thread of its own: DuckDB looks for ctrl+c only between its tasks, and one may last for minutes."""
+    found: Future[tuple[list[str], list[tuple[Any, ...]]]] = Future()
+
+    def fetch() -> None:
+        try:
+            found.set_result(_fetched(connection, query))
+        except BaseException as error:  # noqa: BLE001 - raised again by `result`
+            found.set_exception(error)
+
+    thread = threading.Thread(target=fetch, name="sql", daemon=True)
+    thread.start()
+    try:
+        wait((found,), deadline_s)
+    finally:
+        # After the deadline, and after ctrl+c, which the waiting thread hears at once.
+        while thread.is_alive():
+            if not found.done():
+                connection.interrupt()
+            thread.join(AGAIN_S)
+    return found.result()
 
 
 def _fetched(connection: DuckDBPyConnection, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:

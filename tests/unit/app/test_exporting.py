@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
+import subprocess
+import sys
 from datetime import datetime
 from io import StringIO
 from pathlib import Path
@@ -112,6 +115,41 @@ def test_an_export_that_fails_leaves_no_half_file(gateway: Gateway, tmp_path: Pa
     with pytest.raises(KeyError):
         export(gateway, "no such table", Arrangement(), "csv", tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from mlcycle_app.exporting import export, written
+from mlcycle_app.gateway import CouldNot, Gateway
+from mlcycle_app.pages import Arrangement
+gateway, folder = Gateway.open(sys.argv[1]), Path(sys.argv[2])
+gateway.page("windows")  # the rows are read from then on, and nothing is written but the file
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+for write in (
+    lambda: export(gateway, "windows", Arrangement(), "csv", folder),
+    lambda: export(gateway, "windows", Arrangement(), "json", folder),
+    lambda: written(gateway, "home", "x" * 100_000, folder),
+    lambda: written(gateway, "home", "short", folder),
+):
+    try:
+        print(write().name)
+    except CouldNot as error:
+        print(error.message, error.hint, sep="; ")
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="RLIMIT_FSIZE")
+def test_a_file_that_finds_no_room_in_its_middle_or_at_its_last_byte_is_said_and_is_not_there(
+    full_store: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-c", FULL, str(full_store), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    csv_, json_, long, short = done.stdout.splitlines()
+    for said, start in ((csv_, "windows-"), (json_, "windows-"), (long, "home-")):
+        assert said.startswith(f"{tmp_path}/{start}")
+        assert said.endswith(" cannot be written: File too large; make room there, or start elsewhere")
+    assert [path.name for path in tmp_path.iterdir()] == [short] and done.stderr == ""
 
 
 def test_a_view_goes_into_a_file_of_its_own(gateway: Gateway, tmp_path: Path) -> None:

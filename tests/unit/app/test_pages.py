@@ -207,4 +207,6 @@ def test_what_does_not_exist_is_named_with_what_does(full: Gateway) -> None:
 
 
 def test_every_screen_lists_tables_that_exist() -> None:
-    assert {name for names in SCREENS.values() for name in names} == set(TABLES)
+    listed = {name for names in SCREENS.values() for name in names}
+    # A list by a chosen metric is made when somebody asks for it.
+    assert listed == {name for name in TABLES if not name.startswith("runs by ")}

@@ -196,3 +196,15 @@ def test_steps_far_apart_do_not_overflow(workspace: Workspace) -> None:
     (curve,) = experiments.curves(workspace, [run], "loss")
 
     assert (curve.steps[0], curve.steps[-1], curve.points) == (-(2**62), 2**62, 602)
+
+
+def test_all_curves_of_a_run_are_what_each_of_them_is_alone(workspace: Workspace) -> None:
+    loss = [(step, 1 / (step + 1)) for step in range(1200)]
+    score = [(step, float(step % 7)) for step in range(1200)]
+    run = add(workspace, metrics={"loss": loss, "score": score, "odd": [(0, math.inf)]})
+    found = experiments.show(workspace, run)
+
+    drawn = experiments.run_curves(workspace, found, ["loss", "score", "odd", "nothing"])
+
+    assert drawn == {key: experiments.curves(workspace, [run], key)[0] for key in ("loss", "score")}
+    assert experiments.run_curves(workspace, found, []) == {}

@@ -41,12 +41,13 @@ class ConfirmScreen(ModalScreen[bool]):
         self._verb = verb
         self._typed = typed
         self._more = more
+        self._why = ""
 
     def compose(self) -> ComposeResult:
         """The question, the name to type, and the two buttons."""
         with Vertical(classes="dialog confirm") as box:
             box.border_subtitle = "esc leaves all as it is"
-            yield Static(Text(self._question, style="bold"))
+            yield Static(Text(self._question, style="bold"), id="question")
             if self._more:
                 yield Static(Text(self._more))
             if self._typed:
@@ -61,6 +62,24 @@ class ConfirmScreen(ModalScreen[bool]):
     def on_mount(self) -> None:
         """No is the answer of who just presses enter; a name to type comes first."""
         self.query_one("#typed" if self._typed else "#no").focus()
+        if self._why:
+            self.void(self._why)
+
+    def void(self, why: str) -> None:
+        """Say in the question's place why there is nothing to ask any more; only no is left as an answer.
+
+        It stays until a key is pressed: one that was meant for it must not reach what lies below.
+        """
+        self._why = why
+        if not self.query("#question"):
+            return  # it is not drawn yet
+        self.query_one("#question", Static).update(Text(why, style="bold"))
+        self.query_one("#yes").display = False
+        for line in self.query("#typed"):
+            line.display = False
+        close = self.query_one("#no", Button)
+        close.label = "Close"
+        close.focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Allow the yes once the name stands there."""
@@ -68,9 +87,9 @@ class ConfirmScreen(ModalScreen[bool]):
 
     def on_input_submitted(self) -> None:
         """Enter behind the right name is a yes."""
-        if not self.query_one("#yes", Button).disabled:
+        if not self._why and not self.query_one("#yes", Button).disabled:
             self.dismiss(True)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Answer."""
-        self.dismiss(event.button.id == "yes")
+        self.dismiss(event.button.id == "yes" and not self._why)

@@ -18,6 +18,7 @@ from mlcycle_app.exporting import export, plain, write_table, written
 from mlcycle_app.gateway import MlcycleError
 from mlcycle_app.pages import Arrangement
 from mlcycle_app.tables import TABLES
+from mlcycle_app.tui import crash
 from mlcycle_app.tui.cells import harmless
 from mlcycle_app.tui.clipboard import offer
 from mlcycle_app.tui.reading import elsewhere
@@ -164,7 +165,9 @@ class CopyScreen(ModalScreen[None]):
                 self._show(str(await elsewhere(write, f"write {name}")))
                 self._say("written into this file")
         except MlcycleError as error:
-            self._say(f"{error.message}   {error.hint}", "bold red")
+            self._fail(error)
+        except Exception as error:  # noqa: BLE001 - a defect in one file must not take the UI along
+            self._fail(crash.tell(self._gateway, error, f"{name} could not be written"))
 
     @work(exclusive=True, group="copy")
     async def _copy(self, text: str, about: str = "") -> None:
@@ -176,6 +179,11 @@ class CopyScreen(ModalScreen[None]):
         area.display = True
         area.load_text(harmless(text))
         area.focus(scroll_visible=False)
+
+    def _fail(self, error: MlcycleError) -> None:
+        """Say what went wrong, beside no text that an earlier key has left."""
+        self.query_one(TextArea).display = False
+        self._say(harmless(f"{error.message}   {error.hint}"), "bold red")
 
     def _say(self, words: str, style: str = "") -> None:
         self.query_one(".copy-said", Static).update(Text(words, style=style))

@@ -13,7 +13,7 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from mlcycle_app.commands import PHASES, of_screen
+from mlcycle_app.commands import PHASES, Command, of_screen
 from mlcycle_app.tui.keys import KEYS, shown
 
 __all__ = ["HelpScreen"]
@@ -42,14 +42,20 @@ class HelpScreen(ModalScreen[None]):
         self._own = own
 
     def compose(self) -> ComposeResult:
-        """One scrolling page: this screen first."""
+        """One scrolling page: the keys of this screen, those of all, then what else can be done here."""
+        commands = of_screen(self._number)
         with VerticalScroll(classes="dialog") as page:
             page.border_title = "help"
             page.border_subtitle = "esc closes"
             yield Static(Text(f"{PHASES[self._number]}", style="bold"))
-            yield Static(self._commands())
+            yield Static(self._table([one for one in commands if one.key is not None], self._own))
             yield Static(Text("\neverywhere", style="bold"))
             yield Static(self._keys())
+            if rest := [one for one in commands if one.key is None]:
+                find = next(key for key in KEYS if key.id == "palette")
+                say = f"\nmore of {PHASES[self._number]}, found with {shown(find.id, find.shown)}"
+                yield Static(Text(say, style="bold"))
+                yield Static(self._table(rest))
 
     def _keys(self) -> Table:
         table = Table.grid(padding=(0, 2))
@@ -60,14 +66,14 @@ class HelpScreen(ModalScreen[None]):
                 table.add_row(shown(key.id, key.shown), key.says)
         return table
 
-    def _commands(self) -> Table:
+    def _table(self, commands: Sequence[Command], own: Sequence[tuple[str, str]] = ()) -> Table:
         table = Table.grid(padding=(0, 2))
         table.add_column(style="bold yellow", justify="right", no_wrap=True)
-        table.add_column(no_wrap=True, style="cyan")
-        table.add_column(style="dim")
-        for key, says in self._own:
+        table.add_column(ratio=1)
+        table.add_column(style="cyan", no_wrap=True)
+        for key, says in own:
             table.add_row(key, says, "")
-        for command in sorted(of_screen(self._number), key=lambda one: one.key is None):
+        for command in commands:
             keys = shown(command.id, command.key) if command.key else ""
-            table.add_row(keys, f"mlcycle {command.words}", command.summary)
+            table.add_row(keys, command.summary, command.words)
         return table

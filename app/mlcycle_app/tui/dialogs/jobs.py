@@ -130,13 +130,20 @@ class JobsScreen(ModalScreen[None]):
             self._say("it has ended already" if job else "there is no job")
             return
 
+        question = ConfirmScreen(f"Stop {job.title}?", verb="Stop it", more=self._command(job))
+
+        def heard(_: Job) -> None:
+            if not job.is_running:
+                question.void(f"{job.title} has ended meanwhile")
+
+        silence = self._jobs.hear(heard)
+
         def answered(yes: bool | None) -> None:
+            silence()
             if yes:
                 self._jobs.cancel(job.number)
 
-        self.app.push_screen(
-            ConfirmScreen(f"Stop {job.title}?", verb="Stop it", more=self._command(job)), answered
-        )
+        self.app.push_screen(question, answered)
 
     async def action_copy(self) -> None:
         """Give the terminal's clipboard the job's command."""

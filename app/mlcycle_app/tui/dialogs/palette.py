@@ -30,6 +30,8 @@ MOST = 50
 """Matches that are listed."""
 WIDEST = 96
 """Cells of the whole page."""
+THING = 0.95
+"""Weight of a thing: a command that fits as well comes before it."""
 NOT_HERE = frozenset({"demo", "serve", "watch", "web", "run"})
 """Commands that stay in front until they are interrupted, or need words of their own: run from the shell."""
 
@@ -146,10 +148,17 @@ def _best(entries: Sequence[_Entry], words: str, width: int) -> tuple[list[_Entr
             :MOST
         ]
         return found, [_prompt(Content(entry.text), entry, width) for entry in found]
-    matcher = Matcher(words, match_style=Style(bold=True, underline=True))
-    scored = [(matcher.match(entry.text) * entry.bonus, entry) for entry in entries]
-    best = [entry for score, entry in sorted(scored, key=lambda pair: -pair[0]) if score > 0][:MOST]
-    return best, [_prompt(matcher.highlight(entry.text), entry, width) for entry in best]
+    # A name may be written in one word where one types two: `roll back` finds `rollback`.
+    typed = dict.fromkeys((words, "".join(words.split())))
+    matchers = [Matcher(one, match_style=Style(bold=True, underline=True)) for one in typed]
+    scored = []
+    for entry in entries:
+        score, matcher = max(((one.match(entry.text), one) for one in matchers), key=lambda pair: pair[0])
+        if score > 0:
+            scored.append((score * entry.bonus, matcher, entry))
+    best = sorted(scored, key=lambda one: -one[0])[:MOST]
+    found = [entry for _, _, entry in best]
+    return found, [_prompt(matcher.highlight(entry.text), entry, width) for _, matcher, entry in best]
 
 
 def _prompt(text: Content, entry: _Entry, width: int) -> Content:
@@ -167,4 +176,4 @@ def _of_command(command: Command, screen: int) -> _Entry:
 
 def _of_thing(thing: Thing) -> _Entry:
     more = f" ({thing.more})" if thing.more else ""
-    return _Entry(f"{thing.kind} {thing.name}{more}", PHASES[thing.screen], Choice(thing=thing), 1.0)
+    return _Entry(f"{thing.kind} {thing.name}{more}", PHASES[thing.screen], Choice(thing=thing), THING)

@@ -145,12 +145,21 @@ class PickerScreen(ModalScreen[Path | None]):
             word.update(Text(self._count()))
 
     def _count(self) -> str:
-        entries = [entry for entry in self._folder.entries if entry.name != UP]
+        files = self._kind != "folder"
+        entries = [entry for entry in self._folder.entries if entry.name != UP and (files or entry.is_folder)]
         hidden = 0 if self._hidden else sum(entry.is_hidden for entry in entries)
+        seen = len(entries) - hidden
         shown_ones = [entry for entry in self._listed if entry.name != UP]
         said = f"{len(shown_ones):,} of {len(entries):,}"
         if not shown_ones:
-            said = "nothing here" if not entries else f"none of {len(entries):,} names fits"
+            nothing = "nothing here" if files else "no folder in here"
+            said = (
+                nothing
+                if not seen
+                else "the one name here does not fit"
+                if seen == 1
+                else f"none of {seen:,} names fits"
+            )
         return said + (f"; . shows {hidden:,} hidden" if hidden else "")
 
     @on(Rows.Opened)

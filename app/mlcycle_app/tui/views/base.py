@@ -20,19 +20,26 @@ from mlcycle_app.gateway import Gateway, MlcycleError
 from mlcycle_app.tables import TABLES
 from mlcycle_app.tui import crash
 from mlcycle_app.tui.card import Card, in_full
+from mlcycle_app.tui.declared import Declared, how_to_mend
+from mlcycle_app.tui.holders import explained, holding
 from mlcycle_app.tui.keys import of_view, shown
 from mlcycle_app.tui.messages import CardFailed, CardRead, Failed, Loaded, OpenRow, TwinChanged
 from mlcycle_app.tui.paging import PagedReads, PageWanted, Wanted, read_pages
+from mlcycle_app.tui.performing import Performs
 from mlcycle_app.tui.reading import elsewhere
 from mlcycle_app.tui.selection import Selection
 from mlcycle_app.tui.widgets.detail import Detail
+from mlcycle_app.tui.widgets.notice import Notice
 from mlcycle_app.tui.widgets.pane import Pane
 from mlcycle_app.tui.widgets.rows import Rows
+from mlcycle_app.tui.widgets.status_line import StatusLine
 
 __all__ = ["PhaseView"]
 
 AFTER_S = 0.1
 """How long the cursor rests before what is under it is read."""
+LATE_S = 3.0
+"""How long a read goes on before it is said what it waits for."""
 
 
 class PhaseView(Vertical):
@@ -46,6 +53,8 @@ class PhaseView(Vertical):
     """Seconds after which it reads although nothing was written: ages grow."""
     tables: ClassVar[tuple[str, ...]] = ()
     """Names in `tables.TABLES`, the main one first."""
+    declares: ClassVar[bool] = False
+    """Whether it says what is wrong with the declarations, in a `Notice`."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         # Before Textual gathers them: the keys of the screen's commands are the view's.
@@ -56,12 +65,13 @@ class PhaseView(Vertical):
         super().__init__(id=f"view-{self.number}", classes="view")
         self.gateway = gateway
         self.last_focus: Widget | None = None
+        self.declared = Declared(gateway) if self.declares else None
         self._pages = PagedReads(gateway, self._page_failed)
         self._wanted: Sequence[Wanted] = ()
         self._generation = self._card_generation = 0
         self._reading = self._again = self._broken = False
         self._stamp: object = None
-        self._looked_at = self._read_at = -1e9
+        self._looked_at = self._read_at = self._began_at = -1e9
 
     def compose(self) -> ComposeResult:
         """One pane a table, and the detail beside them."""
@@ -128,6 +138,37 @@ class PhaseView(Vertical):
             if binding.id not in commands and binding.tooltip
         ]
 
+    @property
+    def _status(self) -> StatusLine:
+        return self.app.query_one(StatusLine)
+
+    # What the view is about in files
+
+    def read_declared(self) -> None:
+        """Say in the view's notice what is wrong with the declarations, if they are others than before."""
+        if self.declared is not None and self.declared.is_due:
+            self._fetch_declared(self.declared)
+
+    @work(group="view.declared", exclusive=True)
+    async def _fetch_declared(self, declared: Declared) -> None:
+        wrong = await elsewhere(declared.read, "read declarations")
+        for notice in self.query(Notice):
+            notice.show(wrong.message, how_to_mend(wrong, self.number)) if wrong else notice.show()
+
+    # Commands
+
+    def action_command(self, words: str) -> None:
+        """Do what a command's key is for, if it can be done to what is selected."""
+        app = self.app
+        if why := self.lacks(words):
+            self._status.say(why)
+        elif isinstance(app, Performs):
+            app.perform(words)
+
+    def lacks(self, words: str) -> str:
+        """Return why a command has nothing to act on here, as a sentence; empty if it may go on."""
+        return ""
+
     # Reading
 
     def refresh_data(self) -> None:
@@ -138,25 +179,45 @@ class PhaseView(Vertical):
         self._generation += 1
         self._reading = True
         self._wanted = [pane.wanted for pane in self.query(Pane)]
-        self._looked_at = time.monotonic()
+        self._looked_at = self._began_at = time.monotonic()
         self._fetch(self._generation)
 
     def look(self) -> None:
         """Read again if it is time and something was written; called while the view is shown."""
         now = time.monotonic()
-        if self._reading or now - self._looked_at < self.every:
+        if self._reading:
+            if now - self._began_at >= LATE_S:
+                self._wait(round(now - self._began_at))
+            return
+        if now - self._looked_at < self.every:
             return
         self._looked_at = now
-        if now - self._read_at >= self.longest or self.gateway.stamp() != self._stamp:
+        if now - self._read_at >= self.longest or self.stamp() != self._stamp:
             self.refresh_data()
+
+    def stamp(self) -> object:
+        """Return something that differs once there is something new to read; costs some file sizes."""
+        return (self.gateway.stamp(), self.declared.stamp() if self.declared else None)
+
+    def _wait(self, seconds: int) -> None:
+        """Say how long a read goes on already, and who is known to stand in its way."""
+        who = holding(self.gateway)
+        words = f"the store is held by {who}; still trying" if who else "still reading"
+        self._say_wait(f"{words} ({seconds} s)")
+        for pane in self.query(Pane):
+            pane.show_waiting(words)
+
+    def _say_wait(self, words: str) -> None:
+        for line in self.app.query(StatusLine):  # none is left while the program ends
+            line.waits = words
 
     @work(group="view.data")
     async def _fetch(self, generation: int) -> None:
-        stamp = self.gateway.stamp()
+        stamp = self.stamp()
         try:
             data = await elsewhere(self.read, f"read {PHASES[self.number]}")
         except MlcycleError as error:
-            self.post_message(Failed(self.number, generation, error))
+            self.post_message(Failed(self.number, generation, explained(self.gateway, error)))
         except Exception as error:  # noqa: BLE001 - a defect in one view's question must not take the others along
             told = crash.tell(self.gateway, error, f"{PHASES[self.number]} could not be read")
             self.post_message(Failed(self.number, generation, told))
@@ -171,12 +232,15 @@ class PhaseView(Vertical):
     def on_loaded(self, message: Loaded) -> None:
         """Draw what was read; it bubbles on, because an error may be over."""
         self._broken = False
+        self._say_wait("")
         if message.generation == self._generation:
             self.draw(message.data)
+        self.read_declared()
 
     def on_failed(self, message: Failed) -> None:
         """Show the error; it bubbles on to the status line."""
         self._stamp, self._broken = None, True
+        self._say_wait("")
         if message.generation == self._generation:
             self.draw_error(message.error)
             if self.detail is not None and self.detail.card is None:

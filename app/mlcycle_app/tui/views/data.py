@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -10,15 +11,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import work
 from textual.binding import Binding, BindingType
 
-from mlcycle_app.gateway import MlcycleError
+from mlcycle_app.commands import named
+from mlcycle_app.gateway import MlcycleError, NotFoundError
 from mlcycle_app.tui.card import Bins, Card, Curve, Curves, Facts, Listing, Part, Words
 from mlcycle_app.tui.cells import harmless
 from mlcycle_app.tui.dialogs.rows_of_check import BadRow, RowsOfCheckScreen
 from mlcycle_app.tui.dialogs.suggestions import Offer, SuggestionsScreen
+from mlcycle_app.tui.keys import keyed, offered, shown
 from mlcycle_app.tui.performing import Performs
 from mlcycle_app.tui.reading import elsewhere
 from mlcycle_app.tui.selection import Selection
 from mlcycle_app.tui.views.base import PhaseView
+from mlcycle_app.tui.widgets.pane import Pane
 from mlcycle_app.tui.widgets.status_line import StatusLine
 
 if TYPE_CHECKING:
@@ -35,6 +39,11 @@ WHERE right(r.batch_id::VARCHAR, 8) = ? AND r.ts = (SELECT max(ts) FROM check_re
 ORDER BY CASE verdict WHEN 'fail' THEN 0 WHEN 'error' THEN 1 WHEN 'warn' THEN 2 ELSE 3 END, bad_rows DESC, c.name"""
 ASIDE = """SELECT q.*, c.name, c.definition, b.path FROM quarantine q LEFT JOIN checks c USING (check_id)
 LEFT JOIN batches b USING (batch_id) WHERE right(q.batch_id::VARCHAR, 8) = ? AND q.row_number = ? AND q.reason = ?"""
+THERE = "SELECT EXISTS (FROM batches) AS arrived, EXISTS (FROM dataset_versions) AS checked"
+NO_DATA = "no data yet: press {key} to ingest a file"
+TO_CHECK, TO_SUGGEST = ("quality.check", "check"), ("data.suggest", "suggest", "a")
+NOT_JUDGED = "no data is checked yet: press {key} to check what has arrived"
+ASIDE_FATE = "it was set aside"
 SPREADS = 6
 """Columns of a batch that are drawn; all are listed."""
 SHOWN = 12
@@ -97,13 +106,21 @@ class DataView(PhaseView):
             ("learnt from", row["trained"]),
             ("sha256", f"{row['sha256'][:16]}…"),
         ]
-        results = Listing("checks", self.gateway.rows(RESULTS, [batch]), empty="not judged yet: press r")
+        results = Listing(
+            "checks",
+            self.gateway.rows(RESULTS, [batch]),
+            empty=keyed("not judged yet: mlcycle quality check", 2),
+        )
         parts: list[Part] = [Facts(facts), results]
         try:
             parts += _spread_parts(self.gateway.do("quality.columns", batch))
         except MlcycleError as error:
             parts.append(Words(error.message, "columns"))
-        return Card(f"{row['source']} {batch}", parts, "r check   i ingest   p profile   a suggest")
+        return Card(
+            f"{row['source']} {batch}",
+            parts,
+            offered(TO_CHECK, ("data.ingest", "ingest"), ("data.profile", "profile"), TO_SUGGEST),
+        )
 
     def _aside_card(self, row: Mapping[str, Any]) -> Card:
         found = self.gateway.rows(ASIDE, [row["batch"], row["row"], row["reason"]])
@@ -125,7 +142,9 @@ class DataView(PhaseView):
             for name, value in content.items()
         ]
         parts: list[Part] = [Facts(facts), Facts(values, "the row as it was read")]
-        return Card(f"row {one['row_number']:,}", parts, "v all rows of this check")
+        return Card(
+            f"row {one['row_number']:,}", parts, offered(("data.rows", "all rows of this check", "v"))
+        )
 
     # What the view's own keys do
 
@@ -138,11 +157,13 @@ class DataView(PhaseView):
             self._say("take the cursor to a check")
             return
         try:
-            explained, first = await elsewhere(lambda: self._rows_of(found.table, row), "read failing rows")
+            explained, rows, first = await elsewhere(
+                lambda: self._rows_of(found.table, row), "read failing rows"
+            )
         except MlcycleError as error:
             self._say(error.message)
             return
-        if not explained.rows:
+        if not rows:
             self._say(explained.note or f"no row of this batch breaks {explained.name}")
             return
         self.app.push_screen(
@@ -150,27 +171,37 @@ class DataView(PhaseView):
                 explained.name,
                 explained.asks,
                 explained.columns,
-                [_bad(one, explained) for one in explained.rows],
+                rows,
                 total=explained.failing,
                 source=explained.file or "",
                 first=first,
             )
         )
 
-    def _rows_of(self, table: str, row: Mapping[str, Any]) -> tuple[Explained, int]:
+    def _rows_of(self, table: str, row: Mapping[str, Any]) -> tuple[Explained, list[BadRow], int]:
+        """Return a check, the rows that broke it, and the place of the one to begin with."""
         found: Explained
         if table == "checks":
             found = self._explain(row)
             bad = [one for one in found.history if one.bad_rows]
-            if found.failing or not bad:
-                return found, 0
-            # None here: the newest batch that has some, since that is what one looks for.
-            again: Explained = self.gateway.do("quality.explain", found.check_id, batch=str(bad[-1].batch_id))
-            return again, 0
-        [one] = self.gateway.rows(ASIDE, [row["batch"], row["row"], row["reason"]])
+            if not found.failing and bad:
+                # None here: the newest batch that has some, since that is what one looks for.
+                found = self.gateway.do("quality.explain", found.check_id, batch=str(bad[-1].batch_id))
+            return found, [_bad(one, found) for one in found.rows], 0
+        aside = self.gateway.rows(ASIDE, [row["batch"], row["row"], row["reason"]])
+        if not aside:
+            raise NotFoundError(f"row {row['row']:,} is not there any more")
+        one = aside[0]
         found = self.gateway.do("quality.explain", one["check_id"], batch=row["batch"])
-        numbers = [one.row_number for one in found.rows]
-        return found, numbers.index(row["row"]) if row["row"] in numbers else 0
+        rows, number = [_bad(bad, found) for bad in found.rows], one["row_number"]
+        numbers = [bad.number for bad in rows]
+        if number in numbers:
+            return found, rows, numbers.index(number)
+        # Behind the rows that are shown of so many, or no breach by today's rule: it was kept as it was set aside.
+        place = bisect(numbers, number)
+        content = json.loads(one["content"] or "{}")
+        rows.insert(place, BadRow(number, one["row_key"], ASIDE_FATE, content))
+        return found, rows, place
 
     @work(group="data.suggest", exclusive=True)
     async def action_suggest(self) -> None:
@@ -178,7 +209,7 @@ class DataView(PhaseView):
         dataset = (self.selected.row or {}).get("dataset")
         self._say("looking at the newest data …")
         try:
-            found = await elsewhere(lambda: self.gateway.do("quality.suggest", dataset), "suggest checks")
+            found = await elsewhere(lambda: self._suggestions(dataset), "suggest checks")
         except MlcycleError as error:
             self._say(error.message)
             return
@@ -194,8 +225,32 @@ class DataView(PhaseView):
 
         self.app.push_screen(SuggestionsScreen(_title(dataset), _offers(found)), accept)
 
+    def _suggestions(self, dataset: str | None) -> list[Suggestion]:
+        [there] = self.gateway.rows(THERE)
+        if not there["arrived"]:
+            raise NotFoundError(NO_DATA.format(key=_key("data ingest")))
+        if not there["checked"]:
+            raise NotFoundError(NOT_JUDGED.format(key=_key("quality check")))
+        found: list[Suggestion] = self.gateway.do("quality.suggest", dataset)
+        return found
+
+    def lacks(self, words: str) -> str:
+        """Say what comes first where there is nothing to describe yet."""
+        if words == "data profile" and any(
+            pane.is_paged and not pane.rows.display and not pane.arranged.words
+            for pane in self.query(Pane)
+            if pane.name == "batches"
+        ):
+            return NO_DATA.format(key=_key("data ingest"))
+        return super().lacks(words)
+
     def _say(self, words: str) -> None:
         self.app.query_one(StatusLine).say(words)
+
+
+def _key(words: str) -> str:
+    command = named(words)
+    return shown(command.id, command.key or "")
 
 
 def _title(dataset: str | None) -> str:
@@ -207,7 +262,7 @@ def _offers(found: list[Suggestion]) -> list[Offer]:
 
 
 def _bad(row: FailingRow, explained: Explained) -> BadRow:
-    fate = "it was set aside" if row.set_aside else explained.then
+    fate = ASIDE_FATE if row.set_aside else explained.then
     return BadRow(row.row_number, row.key, fate, row.values)
 
 
@@ -243,12 +298,16 @@ def _check_card(found: Explained) -> Card:
         }
         for one in reversed(found.history)
     ]
-    parts.append(Listing("results, newest first", history, most=8, empty="it has not run yet: press r"))
-    return Card(
-        found.name,
-        parts,
-        "v steps through the rows   a suggest   r check" if found.rows else "a suggest   r check",
+    parts.append(
+        Listing(
+            "results, newest first",
+            history,
+            most=8,
+            empty=keyed("it has not run yet: mlcycle quality check", 2),
+        )
     )
+    steps = [("data.rows", "steps through the rows", "v")] if found.rows else []
+    return Card(found.name, parts, offered(*steps, TO_SUGGEST, TO_CHECK))
 
 
 def _shown(row: FailingRow, found: Explained) -> dict[str, Any]:

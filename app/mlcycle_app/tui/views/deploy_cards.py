@@ -9,6 +9,7 @@ from mlcycle_app.gateway import Gateway
 from mlcycle_app.tui.card import Card, Facts, Part, Words
 from mlcycle_app.tui.cells import harmless
 from mlcycle_app.tui.decided import decision_parts
+from mlcycle_app.tui.keys import offered
 
 __all__ = ["MINUTES", "deployment_card", "image_card", "model_card"]
 
@@ -52,16 +53,18 @@ def model_card(gateway: Gateway, model: str) -> Card:
     if gates:
         parts += decision_parts(gateway, gates[0], "the gate")
         refused = gates[0]["outcome"] == "refused"
-        hint = (
-            "v asks again, or with other limits"
-            if refused
-            else "B rolls back  r serves it  b builds its image"
+        hint = offered(
+            ("models.rollback", "rolls back"),
+            ("deploy.start", "serves it"),
+            ("images.build", "builds its image"),
         )
-        if not refused and "champion" not in (row["alias"] or ""):
-            hint = "P lets it become champion"
+        if refused:
+            hint = offered(("models.gate", "asks again, or with other limits"))
+        elif "champion" not in (row["alias"] or ""):
+            hint = offered(("models.promote", "lets it become champion"))
     else:
         parts.append(Words("it was not asked about this version yet", "the gate"))
-        hint = "v asks the gate  P asks it and promotes"
+        hint = offered(("models.gate", "asks the gate"), ("models.promote", "asks it and promotes"))
     features = row["features"] or []
     shown = ", ".join(features[:FEATURES])
     more = f" and {len(features) - FEATURES} more" if len(features) > FEATURES else ""
@@ -102,7 +105,9 @@ def deployment_card(gateway: Gateway, name: str) -> Card:
     parts.append(
         Words(said or "nothing: it speaks when something goes wrong", f"what it said last ({log.path.name})")
     )
-    hint = "x stops it  C swaps in the champion" if found.state == "running" else "r starts it"
+    hint = offered(("deploy.start", "starts it"))
+    if found.state == "running":
+        hint = offered(("deploy.stop", "stops it"), ("deploy.swap", "swaps in the champion"))
     return Card(name, parts, hint)
 
 
@@ -118,4 +123,8 @@ def image_card(row: Mapping[str, Any]) -> Card:
     why = (
         "It holds the model, its server and nothing of the workspace; it runs as nobody and asks no network."
     )
-    return Card(str(row["tag"]), [Facts(facts), Words(how, "to run it"), Words(why)], "b builds one")
+    return Card(
+        str(row["tag"]),
+        [Facts(facts), Words(how, "to run it"), Words(why)],
+        offered(("images.build", "builds one")),
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from textual import work
 from textual.binding import Binding, BindingType
@@ -13,14 +13,12 @@ from textual.screen import ModalScreen
 from mlcycle_app.gateway import Gateway, MlcycleError, free
 from mlcycle_app.tables import TABLES, runs_by
 from mlcycle_app.tui.card import Card
+from mlcycle_app.tui.comparing import comparison
 from mlcycle_app.tui.reading import elsewhere
 from mlcycle_app.tui.views.base import PhaseView
 from mlcycle_app.tui.views.run_card import log_card, run_card
 from mlcycle_app.tui.widgets.pane import Pane
 from mlcycle_app.tui.widgets.status_line import StatusLine
-
-if TYPE_CHECKING:
-    from mlcycle.experiments.model import Comparison
 
 __all__ = ["ExperimentsView"]
 
@@ -30,9 +28,6 @@ BEFORE = """SELECT right(p.run_id::VARCHAR, 8) AS id
 FROM runs p, (SELECT * FROM runs WHERE ends_with(run_id::VARCHAR, ?)) r
 WHERE (p.started_at, p.run_id) < (r.started_at, r.run_id)
 ORDER BY p.experiment = r.experiment DESC, p.started_at DESC, p.run_id DESC LIMIT 1"""
-# The last point of a run is written twice: once more when the run ends, for the disk.
-STEPS = """SELECT DISTINCT key FROM latest_metrics WHERE run_id IN (SELECT unnest(?::UUID[]))
-AND n > 1 AND (step > 0 OR lo <> hi OR n > 2) ORDER BY key"""
 
 
 class ExperimentsView(PhaseView):
@@ -130,22 +125,7 @@ class ExperimentsView(PhaseView):
         return CardScreen(log_card(self.gateway, run), end=True)
 
     def _comparison(self, runs: list[str], under: str) -> ModalScreen[None]:
-        from mlcycle_app.tui.dialogs.compare import CompareScreen
-
-        with self.gateway.one_state():
-            if len(runs) < 2:
-                runs = self._pair(runs, under)
-            found: Comparison = self.gateway.do("experiments.compare", runs)
-            ids = [run.run_id for run in found.runs]
-            drawable = [row["key"] for row in self.gateway.rows(STEPS, [ids])]
-        metrics = [row.key for row in found.rows if row.kind == "metric"]
-        better = {key: free("experiments.metrics.better", key) for key in metrics}
-        return CompareScreen(
-            found,
-            better=better,
-            drawable=drawable,
-            read=lambda metric: self.gateway.do("experiments.curves", ids, metric),
-        )
+        return comparison(self.gateway, runs if len(runs) > 1 else self._pair(runs, under))
 
     def _pair(self, marked: list[str], under: str) -> list[str]:
         """Return the two runs meant where fewer than two are marked."""
@@ -169,6 +149,7 @@ class ExperimentsView(PhaseView):
         old = self.query_one(Pane)
         new = Pane(name, TABLES[name])
         await self.query_one(".master").mount(new, before=old)
+        new.take_marks(old)
         await old.remove()
         self.last_focus = None
         self.refresh_data()

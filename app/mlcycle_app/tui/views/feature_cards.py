@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlcycle_app.gateway import Gateway, MlcycleError
 from mlcycle_app.tui.card import Bins, Card, Facts, Listing, Part, Words
+from mlcycle_app.tui.keys import keyed, offered, written_key
 
 if TYPE_CHECKING:
     from mlcycle.data import DatasetVersion
@@ -23,6 +24,7 @@ BROUGHT = """SELECT state, path AS file, rows, set_aside, mended, arrived_at AS 
 WHERE source = ? AND state = 'admitted' ORDER BY arrived_at DESC, path LIMIT 200"""
 CHARTS = 12
 """Features that are drawn; all are listed."""
+BUILD, WHICH = ("features.build", "build"), ("features.preview", "which rows gave a value", "p")
 
 
 def view_card(gateway: Gateway, name: str, *, stale: bool) -> Card:
@@ -41,7 +43,12 @@ def view_card(gateway: Gateway, name: str, *, stale: bool) -> Card:
         ("event time", found.time),
         ("known time", found.known),
         ("version", _version(found)),
-        ("data", "newer than the newest training set: r builds one with them" if stale else None),
+        (
+            "data",
+            f"newer than the newest training set: {written_key('features.build')} builds one with them"
+            if stale
+            else None,
+        ),
         ("owner", found.owner or None),
         ("tags", ", ".join(found.tags) or None),
     ]
@@ -55,7 +62,7 @@ def view_card(gateway: Gateway, name: str, *, stale: bool) -> Card:
         windows = [(feature, _window(window)) for feature, window in declared.windows.items()]
         parts.append(Facts(windows, "definition: windows that end at the row's moment"))
     parts += _spreads(gateway, None, name)
-    return Card(name, parts, "p which rows gave a value   l lint   r build")
+    return Card(name, parts, offered(WHICH, ("features.lint", "lint"), BUILD))
 
 
 def set_card(gateway: Gateway, training_set: str) -> Card:
@@ -84,11 +91,11 @@ def set_card(gateway: Gateway, training_set: str) -> Card:
             gateway.rows(LEARNT, [made.training_set_id]),
             aged="started",
             most=8,
-            empty="no run has read it yet: 4, then r trains",
+            empty=keyed("no run has read it yet: mlcycle train", 3),
         ),
         *_spreads(gateway, made.training_set_id, None),
     ]
-    return Card(f"{made.name}, {made.rows:,} rows", parts, "r build   p which rows gave a value   4 train")
+    return Card(f"{made.name}, {made.rows:,} rows", parts, offered(BUILD, WHICH, ("go.experiments", "train")))
 
 
 def version_card(gateway: Gateway, dataset: str, version: str) -> Card:
@@ -122,13 +129,16 @@ def version_card(gateway: Gateway, dataset: str, version: str) -> Card:
         ),
         Facts(list(found.columns.items()), "columns"),
     ]
-    return Card(f"{dataset} version {found.number}", parts, "2 shows the batches and their checks")
+    return Card(
+        f"{dataset} version {found.number}", parts, offered(("go.data", "shows the batches and their checks"))
+    )
 
 
 def _version(found: ViewInfo) -> str:
     if found.version is None:
-        return "not built yet: press r"
-    return f"{found.version}" + (", and the declaration has changed since: r builds" if found.changed else "")
+        return keyed("not built yet: mlcycle features build", 3)
+    changed = f", and the declaration has changed since: {written_key('features.build')} builds"
+    return f"{found.version}{changed if found.changed else ''}"
 
 
 def _window(window: Any) -> str:
@@ -143,7 +153,7 @@ def _spreads(gateway: Gateway, training_set: str | None, view: str | None) -> li
     except MlcycleError as error:
         return [Words(f"{error.message}: {error.hint}" if error.hint else error.message, "values")]
     if not found:
-        return [Words("no training set has its values yet: r builds one", "values")]
+        return [Words(keyed("no training set has its values yet: mlcycle features build", 3), "values")]
     return [_listing(found), *(_bins(one) for one in found[:CHARTS] if len(one.labels) > 1)]
 
 

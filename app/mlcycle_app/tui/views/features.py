@@ -14,6 +14,7 @@ from textual.containers import Horizontal, Vertical
 from mlcycle_app.gateway import MlcycleError
 from mlcycle_app.tables import TABLES
 from mlcycle_app.tui.card import Card
+from mlcycle_app.tui.keys import written_key
 from mlcycle_app.tui.reading import elsewhere
 from mlcycle_app.tui.views.base import PhaseView
 from mlcycle_app.tui.views.feature_cards import set_card, version_card, view_card
@@ -31,7 +32,6 @@ DECLARED = replace(
     TABLES["training sets"],
     title=VIEWS,
     columns=("state", "view", "entity", "rows", "data", "features", "kind", "from", "version"),
-    empty="No feature view yet: describe one in features.yaml (E opens it), then r builds a training set",
     command="features list",
     right=("rows", "features", "version"),
     stretch="view",
@@ -58,7 +58,10 @@ class FeaturesView(PhaseView):
         """The declared views above, what was built from them below."""
         with Horizontal(classes="columns"):
             with Vertical(classes="master"):
-                yield Pane(VIEWS, DECLARED)
+                empty = (
+                    f"No feature view yet: {written_key('edit')} opens features.yaml to describe one, then "
+                )
+                yield Pane(VIEWS, replace(DECLARED, empty=f"{empty}mlcycle features build"))
                 for name in self.tables[1:]:
                     yield Pane(name, TABLES[name])
             yield Detail()

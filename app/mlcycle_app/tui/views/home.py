@@ -21,7 +21,9 @@ from mlcycle_app.tui.columns import Column
 from mlcycle_app.tui.glyphs import glyph, style_of
 from mlcycle_app.tui.messages import OpenScreen, TwinChanged
 from mlcycle_app.tui.performing import Performs
+from mlcycle_app.tui.selection import Selection
 from mlcycle_app.tui.views.base import PhaseView
+from mlcycle_app.tui.widgets.notice import Notice
 from mlcycle_app.tui.widgets.pane import LOADING, Pane
 from mlcycle_app.tui.widgets.ring import Node, Ring
 from mlcycle_app.tui.widgets.rows import Rows, cut
@@ -56,6 +58,7 @@ class HomeView(PhaseView):
 
     number: ClassVar[int] = 0
     every: ClassVar[float] = 2.0
+    declares: ClassVar[bool] = True
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             "r",
@@ -79,6 +82,7 @@ class HomeView(PhaseView):
 
     def compose(self) -> ComposeResult:
         """The board above, the next action and the events below."""
+        yield Notice()
         with Horizontal(id="lifecycle", classes="group"):
             with Vertical(id="board-pane", classes="pane") as pane:
                 pane.border_title = "lifecycle"
@@ -101,9 +105,25 @@ class HomeView(PhaseView):
 
     @property
     def command(self) -> str:
-        """The command of the phase under the cursor."""
-        phase = self._under_cursor()
+        """The command of the phase under the cursor, or of the events."""
+        phase = self._under_cursor() if self._on_board else None
         return super().command if phase is None else phase.command
+
+    @property
+    def selected(self) -> Selection:
+        """The phase under the cursor, with what it says and the command it waits for; or the event."""
+        phase = self._under_cursor()
+        if not self._on_board or phase is None:
+            return super().selected if not self._on_board else Selection()
+        row = {
+            "phase": phase.phase,
+            "state": phase.state,
+            "says": phase.says,
+            "next": phase.next,
+            "command": phase.command,
+            "at": phase.at,
+        }
+        return Selection(id="command", row=row)
 
     def on_mount(self) -> None:
         """Show the phases at once, before anything is known of them."""
@@ -181,6 +201,15 @@ class HomeView(PhaseView):
         super().draw_error(error)
         if self._board is None:
             self.query_one("#next", Static).update(Text("not read", style="dim"))
+
+    @property
+    def _on_board(self) -> bool:
+        """Whether the keyboard is in the board, or was there last: else it is in the events."""
+        pane = self.query_one(Pane)
+        for widget in (self.app.focused, self.last_focus):
+            if widget is not None and self in widget.ancestors:
+                return pane not in widget.ancestors
+        return True
 
     @property
     def _list(self) -> Rows:

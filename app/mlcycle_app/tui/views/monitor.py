@@ -18,6 +18,7 @@ from mlcycle_app.gateway import Gateway, MlcycleError
 from mlcycle_app.tables import TABLES
 from mlcycle_app.tui.ages import moment
 from mlcycle_app.tui.card import Card, in_full
+from mlcycle_app.tui.keys import keyed, written_key
 from mlcycle_app.tui.messages import TwinChanged
 from mlcycle_app.tui.selection import Selection
 from mlcycle_app.tui.views import monitor_parts as parts
@@ -25,6 +26,7 @@ from mlcycle_app.tui.views.base import PhaseView
 from mlcycle_app.tui.views.monitor_parts import CHARTS, Watched
 from mlcycle_app.tui.widgets.curve import CurvePlot
 from mlcycle_app.tui.widgets.detail import Detail
+from mlcycle_app.tui.widgets.glance import Glance
 from mlcycle_app.tui.widgets.limits import Limits
 from mlcycle_app.tui.widgets.line import Line
 from mlcycle_app.tui.widgets.pane import LOADING, Pane
@@ -68,7 +70,7 @@ class Tabs(Line):
         for number, name in enumerate(CHARTS):
             style = "bold reverse" if name in self._now else "dim"
             self._say(text, f" {name} ", style, f"show_chart({number})")
-        return text.append("  m next", style="dim")
+        return text.append(f"  {written_key('monitor.chart', 'm')} next", style="dim")
 
     def action_show_chart(self, number: int) -> None:
         """Show a chart."""
@@ -147,12 +149,13 @@ class MonitorView(PhaseView):
         with Grid(id="charts", classes="group"):
             for name in CHARTS:
                 yield CurvePlot(id=f"chart-{name}")
+        yield Glance("chart-line")
         detail = Detail()
         detail.display = False
         detail.styles.width = detail.styles.height = "1fr"
         yield detail
         with Horizontal(id="signals", classes="group"):
-            yield Limits("drift (PSI)", "no window judged yet: mlcycle monitor run", "drift")
+            yield Limits("drift (PSI)", keyed("no window judged yet: mlcycle monitor run", 6), "drift")
             with Vertical(id="held", classes="group"):
                 yield Limits("requirements", "none measured yet", "requirements")
                 yield Pane("alerts", TABLES["alerts"])
@@ -274,7 +277,9 @@ class MonitorView(PhaseView):
         self.query_one(Tabs).show(tuple(shown))
         served = self.query_one("#served")
         step = "" if self._data is None else f", a point each {parts.spoken(self._data.series.step_s // 60)}"
-        served.border_subtitle = f"charts: the last {parts.spoken(SPANS[self._span])}{step}   < > span"
+        served.border_subtitle = (
+            f"charts: the last {parts.spoken(SPANS[self._span])}{step}   {self._span_keys()} span"
+        )
         if self._data is None:
             return
         requirement, feature = (
@@ -284,6 +289,10 @@ class MonitorView(PhaseView):
         made = parts.charts(self._data.series, requirement, feature)
         for name in shown:
             self.query_one(f"#chart-{name}", CurvePlot).show(made[name])
+        if not shown:
+            which = 1 if self._chosen == "latency" else 0  # of latency p95, which its limit is about
+            more = f"{written_key('monitor.chart', 'm')} next"
+            self.query_one(Glance).show(made[self._chosen], which, more)
 
     # Room
 
@@ -309,12 +318,17 @@ class MonitorView(PhaseView):
         away = {
             "#charts": opened or not self._places,
             "#chart-tabs": opened or not 0 < self._places < len(CHARTS),
+            "#chart-line": opened or self._places > 0,
             "#served": opened and narrow,
             "#signals": opened and narrow,
         }
         for name, hidden in away.items():
             self.query_one(name).set_class(hidden, "-away")
         self._draw_charts()
+
+    @staticmethod
+    def _span_keys() -> str:
+        return f"{written_key('monitor.shorter', '<')} {written_key('monitor.longer', '>')}"
 
     def _shown(self) -> list[str]:
         """Return the charts there is room for: all in their order, or as many from the chosen one on."""
@@ -336,7 +350,7 @@ class MonitorView(PhaseView):
     def action_next_chart(self) -> None:
         """Show the charts after those shown."""
         shown = self._shown()
-        place = CHARTS.index(shown[-1]) + 1 if shown else 0
+        place = CHARTS.index(shown[-1] if shown else self._chosen) + 1
         self.choose(CHARTS[place % len(CHARTS)])
 
     def action_span(self, by: int) -> None:
@@ -347,6 +361,11 @@ class MonitorView(PhaseView):
             self._draw_charts()
             self.refresh_data()
             self.post_message(TwinChanged())
+
+    def on_glance_asked(self, event: Glance.Asked) -> None:
+        """Show the next one."""
+        event.stop()
+        self.action_next_chart()
 
     def on_limits_moved(self, event: Limits.Moved) -> None:
         """Chart what the cursor is on."""

@@ -16,6 +16,7 @@ from mlcycle_app.gateway import Gateway, NotFoundError
 from mlcycle_app.tui.ages import age, moment
 from mlcycle_app.tui.card import Bins, Card, Curve, Curves, Facts, Listing, Part, Words
 from mlcycle_app.tui.cells import number
+from mlcycle_app.tui.keys import keyed, offered
 from mlcycle_app.tui.widgets.limits import Limit
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def traffic(panel: Panel, wall: datetime) -> Text:
     now = panel.traffic
     words = Text(no_wrap=True, overflow="ellipsis", end="")
     if panel.deployment is None and now.last_at is None:
-        words.append("no prediction yet: mlcycle deploy start, then mlcycle predict", style="dim")
+        words.append(keyed("no prediction yet: mlcycle deploy start, then mlcycle predict", 6), style="dim")
     elif now.predictions + now.errors == 0:
         last = "never" if now.last_at is None else f"{age(now.last_at, wall)} ago"
         words.append("idle", style="bold").append(f"   last prediction {last}", style="dim")
@@ -193,7 +194,7 @@ def number_card(gateway: Gateway, series: Series, row: Mapping[str, Any]) -> Car
     held = next((one for one in series.requirements if one.subject == subject), None)
     track = held if row.get("metric") != "psi" and held else drifts or held
     if track is None or not track.windows:
-        return Card(subject, [Words("no window has judged it yet: mlcycle monitor run")])
+        return Card(subject, [Words(keyed("no window has judged it yet: mlcycle monitor run", 6))])
     newest = track.windows[-1]
     held_to = "" if newest.limit is None else f"limit {track.sign} {number(newest.limit)}".replace("  ", " ")
     value = "not measured" if newest.value is None else number(newest.value)
@@ -221,7 +222,9 @@ def number_card(gateway: Gateway, series: Series, row: Mapping[str, Any]) -> Car
         }
         for one in reversed(track.windows)
     ]
-    return Card(subject, [*parts, chart, Listing("windows, newest first", windows)], "esc back")
+    return Card(
+        subject, [*parts, chart, Listing("windows, newest first", windows)], offered(("go.back", "back"))
+    )
 
 
 def _bins(gateway: Gateway, subject: str, deployment: str | None, end: object) -> list[Part]:

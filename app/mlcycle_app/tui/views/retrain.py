@@ -13,6 +13,7 @@ from mlcycle_app.gateway import Gateway, MlcycleError
 from mlcycle_app.tui.ages import moment
 from mlcycle_app.tui.card import Card, Facts, Listing, Part, Words
 from mlcycle_app.tui.decided import decision_card, decision_parts
+from mlcycle_app.tui.keys import keyed, offered, written_key
 from mlcycle_app.tui.selection import Selection
 from mlcycle_app.tui.views.base import PhaseView
 
@@ -22,6 +23,7 @@ ALIASES = """SELECT alias, model, model || ':' || version AS name FROM aliases
 WHERE alias IN ('champion', 'challenger')"""
 TRIGGER = "SELECT * FROM triggers WHERE right(trigger_id::VARCHAR, 8) = ?"
 MADE = "SELECT model || ':' || version AS name FROM model_versions WHERE run_id = ? ORDER BY version DESC LIMIT 1"
+ALIAS = "SELECT string_agg(alias, ', ') AS alias FROM aliases WHERE model || ':' || version = ?"
 DECIDED = """SELECT decision_id, kind, subject, outcome, reasons, evidence, decided_by, ts FROM decisions
 WHERE subject = ? AND kind <> 'what-if' ORDER BY ts DESC, decision_id DESC LIMIT 1"""
 
@@ -99,13 +101,26 @@ def _trigger_card(gateway: Gateway, short: str) -> Card:
             {"source": one.get("source"), "rows": one.get("rows"), "file": one.get("path")} for one in batches
         ]
         parts.append(Listing("data no champion has learnt from", shown, most=12))
-    if made:
-        decided = gateway.rows(DECIDED, [made[0]["name"]])
-        if decided:
-            parts += decision_parts(gateway, decided[0])
-        else:
-            parts.append(Words("it has not been judged yet: press J", "champion and challenger"))
-    return Card(f"trigger {short}", parts, "r run   J judge   P approve   X reject")
+    decided = gateway.rows(DECIDED, [made[0]["name"]]) if made else []
+    if decided:
+        parts += decision_parts(gateway, decided[0])
+    elif made:
+        words = f"it has not been judged yet: {written_key('retrain.judge')} (mlcycle retrain judge)"
+        parts.append(Words(words, "champion and challenger"))
+    alias = gateway.rows(ALIAS, [made[0]["name"]])[0]["alias"] if made else None
+    return Card(f"trigger {short}", parts, _can(row["state"], alias or "", judged=bool(decided)))
+
+
+def _can(state: str, alias: str, *, judged: bool) -> str:
+    """Return what can be done to a trigger in its state, and to the challenger that it led to."""
+    if state == "open":
+        return offered(("retrain.run", "run"), ("retrain.reject", "reject"))
+    if state == "running":
+        return f"{written_key('jobs')} jobs"
+    if "challenger" in alias:
+        decide = (("retrain.approve", "approve"), ("retrain.reject", "reject"))
+        return offered(*decide) if judged else offered(("retrain.judge", "judge"), *decide)
+    return offered(("retrain.rollback", "roll back", "B")) if "champion" in alias else ""
 
 
 def _alert(one: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,7 +139,7 @@ def _next(gateway: Gateway) -> Part:
     except MlcycleError as error:
         return Words(error.message)
     if status.next:
-        return Words(f"next: {status.next}")
+        return Words(keyed(f"next: {status.next}", 7))
     if status.waits_for is not None:
         return Words(
             f"next: wait for the labels of {moment(status.waits_for)}; they will judge the challenger"

@@ -62,15 +62,21 @@ class Hints(Line):
             self._say(text, f"{hint.label} ", "", hint.action)
         return text
 
+    async def action_command(self, words: str) -> None:
+        """Do what the key of a command does on the screen that is shown."""
+        for view in self.screen.query(".view"):
+            if view.display:
+                await self.app.run_action(f"command('{words}')", view)
+
     def _hints(self) -> Iterator[_Hint]:
         focused = self.app.focused
         in_list = isinstance(focused, Rows)
         commands = [command for command in of_screen(self.screen_number) if command.key and command.label]
         for command in commands[:MOST_OF_SCREEN]:
-            action = f"app.command('{command.words}')"
+            action = f"command('{command.words}')"
             yield _Hint(shown(command.id, command.key or ""), command.label, action, 1)
         if isinstance(focused, Rows) and focused.marks:
-            yield _Hint(shown("list.mark", "space"), "mark", "app.press('space')", 3)
+            yield _Hint(shown("mark", "space"), "mark", "app.press('space')", 3)
         for place, (keys, label, action) in enumerate(self.own[:MOST_OF_SCREEN]):
             yield _Hint(keys, label, action, 3 + place / 10)
         for key in FOOTER:

@@ -14,6 +14,7 @@ from textual.widgets import Input, Static
 from mlcycle_app.gateway import MlcycleError
 from mlcycle_app.pages import Arrangement, Page
 from mlcycle_app.tables import Table
+from mlcycle_app.tui.keys import keyed, written_key
 from mlcycle_app.tui.messages import OpenRow
 from mlcycle_app.tui.paging import WINDOW, PageWanted, Read, Wanted, laid
 from mlcycle_app.tui.selection import Selection
@@ -58,6 +59,8 @@ class Pane(Vertical):
         self._generation = self._shown_generation = 0
         self._widths: Mapping[str, int] = {}
         self._marked: dict[str, Mapping[str, Any]] = {}
+        self._told = False
+        """Whether it is known what there is."""
         self.border_title = table.title
 
     @property
@@ -146,6 +149,17 @@ class Pane(Vertical):
                 read.columns, read.lines, start=page.start, total=page.total, keys=page.keys, cursor=cursor
             )
         self._say()
+
+    def show_waiting(self, words: str) -> None:
+        """Say what the first rows wait for; rows that are there stay as they are."""
+        if not self._page.total and not self._told:
+            self.query_one(".message", Static).update(Text(f"{words} …", style="dim"))
+
+    def take_marks(self, other: Pane) -> None:
+        """Mark what another list of the same things has marked."""
+        if other._table.kind == self._table.kind:
+            self._marked = dict(other._marked)
+            self._show_marks()
 
     def show_error(self, error: MlcycleError | None) -> None:
         """Say what is wrong, unless another pane does; rows that were there stay, without colour."""
@@ -279,21 +293,30 @@ class Pane(Vertical):
     def _held(self) -> str:
         return self._page.key_at(self.rows.cursor)
 
+    @property
+    def _screen(self) -> int:
+        """Number of the screen it stands on."""
+        numbers = (getattr(one, "number", None) for one in self.ancestors)
+        return next((number for number in numbers if isinstance(number, int)), 0)
+
     def _show_marks(self) -> None:
         self.rows.mark(frozenset(self._marked))
         self._say_how_many()
 
     def _say(self) -> None:
         message, rows = self.query_one(Message), self.rows
-        rows.stale = False
+        rows.stale, self._told = False, True
         was_here = rows.has_focus or message.has_focus
         message.display, rows.display = not self._page.total, bool(self._page.total)
         if was_here:
             (rows if self._page.total else message).focus(scroll_visible=False)
         if not self._page.total:
             words = self._arranged.words
+            leave = written_key("filter.leave", "esc")
             message.update(
-                f"No row holds {words!r}; esc shows all {self._all:,}" if words else self._table.empty
+                f"No row holds {words!r}; {leave} shows all {self._all:,}"
+                if words
+                else keyed(self._table.empty, self._screen)
             )
         self._say_how_many()
 
@@ -309,5 +332,5 @@ class Pane(Vertical):
             said += f", {len(self._marked):,} marked"
         hidden = self.rows.hidden
         if self._page.total and hidden > 1 and self.size.width >= ROOM_FOR_MORE:
-            said += f", enter shows {hidden} more columns"
+            said += f", {written_key('rows.open', 'enter')} shows {hidden} more columns"
         self.border_subtitle = Text(said).markup

@@ -15,6 +15,7 @@ from mlcycle_app.commands import COMMANDS
 from mlcycle_app.gateway import MlcycleError
 from mlcycle_app.tui import job_words
 from mlcycle_app.tui.glyphs import glyph, style_of
+from mlcycle_app.tui.keys import written_key
 from mlcycle_app.tui.widgets.rows import cut
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class StatusLine(Widget):
     """The command that shows the same as what has the focus, as typed after `mlcycle`."""
     elsewhere: reactive[str] = reactive("")
     """Which other process is at work on the workspace; see `Gateway.busy`."""
+    waits: reactive[str] = reactive("")
+    """What a read that goes on for long waits for."""
     _said: reactive[str] = reactive("")
     _ended: reactive[Text | None] = reactive(None)
     _complaint: reactive[tuple[str, str, str] | None] = reactive(None)
@@ -81,7 +84,7 @@ class StatusLine(Widget):
 
     def quiet(self) -> None:
         """Forget errors and words, as another screen is shown."""
-        self._complaint, self._said = None, ""
+        self._complaint, self._said, self.waits = None, "", ""
 
     def render(self) -> RenderResult:
         """Draw what matters most."""
@@ -91,6 +94,8 @@ class StatusLine(Widget):
             message, hint = beside(f"✗ {message}", hint, self.size.width)
             text.append(message, style="bold red")
             return text.append(f"   {hint}") if hint else text
+        if self.waits:
+            return text.append(f"{glyph('attention')} {self.waits}", style=style_of("attention"))
         if self._said:
             return text.append(self._said)
         if self._ended is not None:
@@ -106,7 +111,7 @@ class StatusLine(Widget):
         return (
             text.append("$ ", style="dim")
             .append(f"mlcycle {self.twin}")
-            .append("   y copies it", style="dim")
+            .append(f"   {written_key('copy')} copies it", style="dim")
         )
 
     def _hear(self, job: Job) -> None:
