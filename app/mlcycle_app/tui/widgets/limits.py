@@ -25,7 +25,7 @@ __all__ = ["Limit", "Limits"]
 LONGEST, SHORTEST = 24, 12
 """Cells of a name, with room and without."""
 LEAST_BAR = 5
-ROOM_FOR_N = 58
+ROOM_FOR_N = 44
 
 
 @dataclass(frozen=True)
@@ -224,11 +224,13 @@ def _drawn(limits: Sequence[Limit], width: int, cursor: tuple[int, Style] | None
     held = 0 if shared else max(len(limit.held) for limit in limits) + 1
     most = max(len(f"{limit.n:,}") for limit in limits) + 4 if width >= ROOM_FOR_N else 0
     room = width - 2 - 7 - held - most
-    name = min(LONGEST, max(len(limit.name) for limit in limits))
+    name = whole = min(LONGEST, max(len(limit.name) for limit in limits))
     bar = room - name - 1
     if bar < LEAST_BAR:
         name = max(min(name, SHORTEST), min(name, room - 1 - LEAST_BAR))
         bar = room - name - 1
+    if bar < LEAST_BAR:  # there will be none, and the name may have its place
+        name = max(name, min(whole, room - 1))
     scale = max((limit.value or 0.0 for limit in limits if not limit.limit), default=0.0)
     lines = [_line(limit, name, bar if bar >= LEAST_BAR else 0, held, most, scale) for limit in limits]
     if cursor is not None and cursor[0] < len(lines):
