@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from textual.app import App, ComposeResult
@@ -141,6 +141,7 @@ def test_numbers_are_short(value: float, words: str) -> None:
     assert short(value) == words
 
 
+@example(0.125, 999999999.75, 4)
 @given(st.floats(-1e9, 1e9), st.floats(1e-6, 1e9), st.integers(2, 9))
 def test_ticks_lie_within_their_range_and_are_not_too_many(low: float, span: float, most: int) -> None:
     high = low + span

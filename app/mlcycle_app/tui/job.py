@@ -31,6 +31,7 @@ LARGEST = 64 * 1024 * 1024
 MARK = "\x1e"
 """Begins a line of progress."""
 INTERRUPTED = (130, -2)
+"""Exit codes of who heard ctrl+c: in time, and at its very end."""
 REFUSED = 1
 CRASHED = "Traceback (most recent call last)"
 """Python's own exit code is 1 too, but then nobody said no."""

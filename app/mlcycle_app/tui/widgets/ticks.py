@@ -33,15 +33,13 @@ def nice_ticks(low: float, high: float, most: int) -> list[Tick]:
     if not high > low:
         return [(low, short(low))]
     power = 10.0 ** math.floor(math.log10((high - low) / max(1, most)))
-    step = next(
-        (
-            power * factor
-            for factor in (1, 2, 5, 10, 20, 50)
-            if math.floor(high / (power * factor)) - math.ceil(low / (power * factor)) < most
-        ),
-        high - low,
-    )
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+
+    def ends(step: float) -> tuple[int, int]:
+        return math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+
+    steps = (power * factor for factor in (1, 2, 5, 10, 20, 50))
+    step = next((step for step in steps if ends(step)[1] - ends(step)[0] < most), high - low)
+    first, last = ends(step)
     digits = max(0, -math.floor(math.log10(step) + 1e-9))
     values = [number * step for number in range(first, last + 1)]
     if max((abs(value) for value in values), default=0.0) >= 1e4 or digits > 5:
