@@ -63,7 +63,7 @@ def _start(gateway: Gateway, filled: Mapping[str, str]) -> Ahead:
 
 
 def _roll_back(gateway: Gateway, filled: Mapping[str, str]) -> Ahead:
-    model = filled.get("model")
+    model = filled.get("model") or _declared(gateway)
     found = gateway.rows(CHAMPION, [model]) if model else []
     if not model or not found:
         return Ahead(why_not="there is no champion yet, and so none before it to bring back")
@@ -73,6 +73,12 @@ def _roll_back(gateway: Gateway, filled: Mapping[str, str]) -> Ahead:
             why_not=f"{found[0]['name']} is the first champion: there is none before it to bring back"
         )
     return Ahead(says=f"champion: {found[0]['name']} -> {model}:{before[-1]}")
+
+
+def _declared(gateway: Gateway) -> str | None:
+    """Return the model that is meant where none is said."""
+    training = gateway.do("declare.load").training
+    return None if training is None else str(training.model)
 
 
 _LOOKS: Mapping[str, Callable[[Gateway, Mapping[str, str]], Ahead]] = {

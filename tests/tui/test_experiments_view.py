@@ -19,6 +19,7 @@ from mlcycle_app.gateway import Gateway
 from mlcycle_app.tables import TABLES
 from mlcycle_app.tui.app import CycleApp
 from mlcycle_app.tui.card import Axis, Card, Curves, Facts, Listing, Scale
+from mlcycle_app.tui.views.experiments import ExperimentsView
 from mlcycle_app.tui.views.run_card import run_card
 from mlcycle_app.tui.widgets.coordinates import drawn
 from mlcycle_app.tui.widgets.detail import Detail
@@ -218,6 +219,19 @@ async def test_metrics_called_as_columns_are_have_columns_of_their_own(make: Mak
             row = app.selection().row
             assert row is not None and (row["run"], row["status"]) == ("odd", "finished")
             assert row[f"metric {metric}"] == float(value) and value in shown
+
+
+async def test_a_metric_of_a_foreign_store_may_be_called_like_markup(make: Make, own: Workspace) -> None:
+    app = make(own)
+    async with app.run_test(size=SIZE) as pilot:
+        await press(pilot, "4")
+        app.query_one(ExperimentsView)._chosen("a[/b]")
+        await settle(pilot)
+        assert "runs by a[/b] " in text(app)
+        await press(pilot, "s")
+        assert "sort runs by a[/b] " in text(app)
+        await press(pilot, "escape", "slash", "left_square_bracket", "backslash", "enter")
+        assert 'filter "[\\": 0 of ' in text(app)
 
 
 async def test_a_sweep_is_run_and_its_card_lists_the_trials(make: Make, own: Workspace) -> None:

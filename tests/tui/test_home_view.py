@@ -20,7 +20,7 @@ from mlcycle_app.commands import PHASES
 from mlcycle_app.gateway import CouldNot, Gateway
 from mlcycle_app.tui.app import CycleApp
 from mlcycle_app.tui.declared import Declared, how_to_mend
-from mlcycle_app.tui.holders import explained
+from mlcycle_app.tui.holders import explained, foreign
 from mlcycle_app.tui.views import base as base_module
 from mlcycle_app.tui.views.design import DesignView
 from mlcycle_app.tui.views.home import HomeView, _parted
@@ -238,6 +238,26 @@ async def test_a_read_that_goes_on_says_which_program_has_the_store(
             stage.let_go()
             await settle(pilot)
             assert "still reading" not in text(app) and "punctual" in text(app)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell who has a file")
+def test_an_error_is_left_as_it_is_while_a_command_of_ours_has_the_store(mine: Workspace) -> None:
+    holds = """
+import sys
+from pathlib import Path
+from mlcycle.store import Store
+from mlcycle.workspace import Workspace
+with Store(Workspace(Path(sys.argv[1]))).transaction("hold"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", holds, str(mine.root)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
+        assert foreign(mine.database) == holder.pid
+        error = CouldNot("the store could not be written", hint="make room on the disk")
+        assert explained(Gateway(mine), error) is error
 
 
 @pytest.mark.parametrize(

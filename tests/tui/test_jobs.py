@@ -194,6 +194,8 @@ async def test_a_command_that_cannot_be_started_has_failed_and_says_why(
     monkeypatch.setattr("sys.executable", str(tmp_path / "gone"))
     job = jobs.start(["status"])
     assert job.state == "failed" and job.last == "it could not be started: No such file or directory"
+    job = jobs.start(["runs", "show", "a\0b"])
+    assert job.state == "failed" and job.last == "it could not be started: embedded null byte"
 
 
 def test_a_log_that_grows_too_fast_keeps_its_end_and_says_what_is_missing(tmp_path: Path) -> None:
@@ -323,6 +325,21 @@ async def test_the_question_to_stop_a_job_says_so_when_it_has_ended_meanwhile(
         await pilot.press("tab", "enter")
         assert isinstance(app.screen, JobsScreen)
         assert job.state == "failed" and not job.cancelled
+
+
+async def test_a_question_can_be_made_void_at_any_moment_while_it_is_drawn(
+    make: Make, workspace: Workspace
+) -> None:
+    app = make(workspace)
+    async with app.run_test(size=SIZE) as pilot:
+        question = ConfirmScreen("Stop watch?", verb="Stop it")
+        app.push_screen(question)
+        while not question.query("#yes"):
+            question.void("watch has ended meanwhile")
+            await asyncio.sleep(0)
+        await pilot.pause()
+        await drawn(app, "watch has ended meanwhile")
+        assert "Stop it" not in text(app)
 
 
 async def test_y_copies_the_command_as_it_can_be_typed(make: Make, workspace: Workspace) -> None:

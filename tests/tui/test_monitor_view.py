@@ -121,6 +121,7 @@ def test_a_spark_has_a_block_a_cell_and_a_blank_where_nothing_was_measured() -> 
     nothing = float("nan")
     assert spark([0, nothing, 7, 3.5], 9) == "▁ █▅"
     assert spark([0, 0, 4, 4, 8, 8], 3) == "▁▅█" and spark([2, 2], 5) == "▁▁" and spark([], 5) == ""
+    assert spark([-1.7e308, 0, 1.7e308], 3) == "▁▅█"
 
 
 async def test_a_click_on_a_tab_shows_its_chart(make: Make, mine: Workspace) -> None:

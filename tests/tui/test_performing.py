@@ -113,6 +113,31 @@ async def test_where_no_champion_was_before_a_rollback_is_not_asked_but_explaine
             assert len(app.screen_stack) == 1 and app.jobs.all == []
 
 
+async def test_a_rollback_of_no_model_in_particular_is_of_the_declared_one(
+    make: Make, own: Workspace
+) -> None:
+    app = make(own)
+    async with app.run_test(size=SIZE) as pilot:
+        await settle(pilot)
+        assert app.selection().names("model name") == []
+        app.perform("models rollback")
+        await settle(pilot)
+        assert "champion: flats_model:2 -> flats_model:1" in text(app)
+        await press(pilot, "escape")
+        assert app.jobs.all == []
+
+
+async def test_a_question_with_a_name_that_holds_braces_is_asked_as_it_is(make: Make, own: Workspace) -> None:
+    app = make(own)
+    async with app.run_test(size=SIZE) as pilot:
+        await settle(pilot)
+        app.perform("monitor run", {}, ask=False, sure="Let odd{model:1 and {model} serve?")
+        await settle(pilot)
+        assert "Let odd{model:1 and {model} serve?" in text(app)
+        await press(pilot, "escape")
+        assert app.jobs.all == []
+
+
 async def test_a_server_of_a_refused_version_is_started_only_after_a_warning(
     make: Make, own: Workspace
 ) -> None:

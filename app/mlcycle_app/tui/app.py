@@ -15,6 +15,7 @@ from mlcycle_app.commands import PHASES
 from mlcycle_app.gateway import MlcycleError
 from mlcycle_app.pages import Arrangement
 from mlcycle_app.tui import crash
+from mlcycle_app.tui.declared import FILES
 from mlcycle_app.tui.editor import edit
 from mlcycle_app.tui.frame import Look
 from mlcycle_app.tui.holders import explained
@@ -45,17 +46,6 @@ if TYPE_CHECKING:
 __all__ = ["CycleApp", "Look"]
 
 HOME = 0
-DECLARED = (
-    "mlcycle.yaml",
-    "design.yaml",
-    "data.yaml",
-    "features.yaml",
-    "training.yaml",
-    "deploy.yaml",
-    "monitor.yaml",
-    "monitor.yaml",
-)
-"""The file that says what a screen is about, by the screen's number."""
 
 
 class CycleApp(Switches, Performs, Quits):
@@ -205,7 +195,7 @@ class CycleApp(Switches, Performs, Quits):
 
     def action_edit(self) -> None:
         """Open the declaration of this screen in the user's editor; what it says then is checked."""
-        path = self.gateway.workspace.root / DECLARED[self._current]
+        path = self.gateway.workspace.root / FILES[self._current]
         why = edit(self, path)
         if why:
             self._say(why)

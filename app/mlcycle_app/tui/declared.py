@@ -14,7 +14,7 @@ from mlcycle_app.tui.keys import written_key
 if TYPE_CHECKING:
     from mlcycle_app.gateway import Gateway
 
-__all__ = ["Declared", "how_to_mend"]
+__all__ = ["FILES", "Declared", "how_to_mend"]
 
 FOLDERS = ("", "checks")
 KINDS = (".yaml", ".yml")
@@ -26,8 +26,9 @@ FILES = (
     "training.yaml",
     "deploy.yaml",
     "monitor.yaml",
+    "monitor.yaml",
 )
-"""By the number of the screen whose key opens it."""
+"""The file that says what a screen is about, by the screen's number."""
 
 
 class Declared:

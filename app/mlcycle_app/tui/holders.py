@@ -22,17 +22,17 @@ def holding(gateway: Gateway) -> str:
     if busy := gateway.busy():
         return busy
     pid = foreign(gateway.workspace.database)
-    if pid is None:
-        return ""
-    name = _name(pid)
-    return f"another program (pid {pid} {name})" if name else "another program"
+    return "" if pid is None else _program(pid)
 
 
 def explained(gateway: Gateway, error: MlcycleError) -> MlcycleError:
     """Return an error of the environment as what it comes from, where a foreign program is seen to hold the store."""
-    if not isinstance(error, CouldNot) or foreign(gateway.workspace.database) is None:
+    if not isinstance(error, CouldNot) or gateway.busy():
+        return error  # one of ours has the file open then; it cannot be closed there, and the error names it
+    pid = foreign(gateway.workspace.database)
+    if pid is None:
         return error
-    return CouldNot(f"the store is held by {holding(gateway)}", hint="close it there, or open a copy there")
+    return CouldNot(f"the store is held by {_program(pid)}", hint="close it there, or open a copy there")
 
 
 def foreign(path: Path) -> int | None:
@@ -51,6 +51,11 @@ def foreign(path: Path) -> int | None:
             if pid != os.getpid():
                 return max(0, pid)
     return None
+
+
+def _program(pid: int) -> str:
+    name = _name(pid)
+    return f"another program (pid {pid} {name})" if name else "another program"
 
 
 def _name(pid: int) -> str:

@@ -102,8 +102,9 @@ class Jobs:
         self._jobs[job.number] = job
         try:
             self._works[job.number] = self._spawn(job)
-        except OSError as error:
-            job.end(3, Gateway.wall(), f"it could not be started: {error.strerror or error}")
+        except (OSError, ValueError) as error:  # no such file; a word that no system passes on
+            why = getattr(error, "strerror", None) or error
+            job.end(3, Gateway.wall(), f"it could not be started: {why}")
         else:
             self._follow()
         self._forget()

@@ -111,7 +111,7 @@ class Performs(Frame[None]):
         if looks_ahead(command.words):
             self._look_ahead(command, filled, then, sure)
         else:
-            self._ask(command, filled, then, command.sure or sure)
+            self._ask(command, filled, then, sure)
 
     @work(group="perform.ahead", exclusive=True)
     async def _look_ahead(
@@ -128,7 +128,7 @@ class Performs(Frame[None]):
         if ahead.why_not:
             self._say(ahead.why_not)
         else:
-            self._ask(command, filled, then, command.sure or sure or ahead.question, ahead.says)
+            self._ask(command, filled, then, sure or ahead.question, ahead.says)
 
     def _ask(
         self,
@@ -144,7 +144,7 @@ class Performs(Frame[None]):
                 if then is not None:
                     then(job)
 
-        if not sure:
+        if not command.sure and not sure:
             go()
             return
         from mlcycle_app.tui.dialogs.confirm import (
@@ -152,7 +152,7 @@ class Performs(Frame[None]):
         )  # brings widgets that the first frame needs not
 
         values = _Values({name: " ".join(value) for name, value in filled.items()})
-        question = sure.format_map(values)
+        question = command.sure.format_map(values) if command.sure else sure
         typed = values[command.typed] if command.typed and command.typed in filled else ""
         verb = f"{command.words.split()[-1].capitalize()} {typed}".strip()
         self.push_screen(ConfirmScreen(question, verb=verb, typed=typed, more=more), go)

@@ -71,8 +71,8 @@ class ConfirmScreen(ModalScreen[bool]):
         It stays until a key is pressed: one that was meant for it must not reach what lies below.
         """
         self._why = why
-        if not self.query("#question"):
-            return  # it is not drawn yet
+        if not self.query("#yes"):
+            return  # it is not drawn yet; the buttons come last
         self.query_one("#question", Static).update(Text(why, style="bold"))
         self.query_one("#yes").display = False
         for line in self.query("#typed"):

@@ -8,6 +8,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
@@ -43,7 +44,7 @@ class SortScreen(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         """One line a column; the cursor is on the one that is sorted by."""
         with Vertical(classes="dialog menu") as page:
-            page.border_title = f"sort {self._table.title}"
+            page.border_title = Content(f"sort {self._table.title}")
             page.border_subtitle = "enter sorts, again reverses; esc leaves"
             columns = OptionList(Option(Text(OWN), id="own"))
             for place, name in enumerate(self._table.columns):

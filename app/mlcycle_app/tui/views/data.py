@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import work
 from textual.binding import Binding, BindingType
 
-from mlcycle_app.commands import named
 from mlcycle_app.gateway import MlcycleError, NotFoundError
 from mlcycle_app.tui.card import Bins, Card, Curve, Curves, Facts, Listing, Part, Words
 from mlcycle_app.tui.cells import harmless
 from mlcycle_app.tui.dialogs.rows_of_check import BadRow, RowsOfCheckScreen
 from mlcycle_app.tui.dialogs.suggestions import Offer, SuggestionsScreen
-from mlcycle_app.tui.keys import keyed, offered, shown
+from mlcycle_app.tui.keys import keyed, offered, written_key
 from mlcycle_app.tui.performing import Performs
 from mlcycle_app.tui.reading import elsewhere
 from mlcycle_app.tui.selection import Selection
@@ -228,9 +227,9 @@ class DataView(PhaseView):
     def _suggestions(self, dataset: str | None) -> list[Suggestion]:
         [there] = self.gateway.rows(THERE)
         if not there["arrived"]:
-            raise NotFoundError(NO_DATA.format(key=_key("data ingest")))
+            raise NotFoundError(NO_DATA.format(key=written_key("data.ingest")))
         if not there["checked"]:
-            raise NotFoundError(NOT_JUDGED.format(key=_key("quality check")))
+            raise NotFoundError(NOT_JUDGED.format(key=written_key("quality.check")))
         found: list[Suggestion] = self.gateway.do("quality.suggest", dataset)
         return found
 
@@ -241,16 +240,11 @@ class DataView(PhaseView):
             for pane in self.query(Pane)
             if pane.name == "batches"
         ):
-            return NO_DATA.format(key=_key("data ingest"))
+            return NO_DATA.format(key=written_key("data.ingest"))
         return super().lacks(words)
 
     def _say(self, words: str) -> None:
         self.app.query_one(StatusLine).say(words)
-
-
-def _key(words: str) -> str:
-    command = named(words)
-    return shown(command.id, command.key or "")
 
 
 def _title(dataset: str | None) -> str:

@@ -151,7 +151,9 @@ def _metric(row: Mapping[str, Any], curves: Mapping[str, RunCurve]) -> dict[str,
         return shown
     curve = curves.get(row["key"])
     least, greatest = (None, None) if curve is None else (row["lo"], row["hi"])
-    return shown | {"least": least, "greatest": greatest, "steps": 1 if curve is None else curve.points}
+    # Of several steps whose values are not numbers it is not known how many there were.
+    steps = curve.points if curve is not None else None if row["several"] else 1
+    return shown | {"least": least, "greatest": greatest, "steps": steps}
 
 
 def _trials(gateway: Gateway, found: RunDetails) -> list[Part]:

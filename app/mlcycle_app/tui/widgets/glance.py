@@ -83,8 +83,11 @@ def spark(values: Sequence[float], width: int) -> str:
     ]
     means = [sum(share) / len(share) if share else math.nan for share in shares]
     known = [one for one in means if math.isfinite(one)]
-    low, span = min(known, default=0.0), max(known, default=0.0) - min(known, default=0.0)
+    # Halves: the greatest number less the least one may be more than a float holds.
+    low, span = min(known, default=0.0) / 2, max(known, default=0.0) / 2 - min(known, default=0.0) / 2
     return "".join(
-        BLOCKS[round((one - low) / span * (len(BLOCKS) - 1)) if span else 0] if math.isfinite(one) else " "
+        BLOCKS[round((one / 2 - low) / span * (len(BLOCKS) - 1)) if span else 0]
+        if math.isfinite(one)
+        else " "
         for one in means
     )

@@ -9,6 +9,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.content import Content
 from textual.widgets import Input, Static
 
 from mlcycle_app.gateway import MlcycleError
@@ -61,7 +62,7 @@ class Pane(Vertical):
         self._marked: dict[str, Mapping[str, Any]] = {}
         self._told = False
         """Whether it is known what there is."""
-        self.border_title = table.title
+        self.border_title = Content(table.title)
 
     @property
     def command(self) -> str:
@@ -333,4 +334,4 @@ class Pane(Vertical):
         hidden = self.rows.hidden
         if self._page.total and hidden > 1 and self.size.width >= ROOM_FOR_MORE:
             said += f", {written_key('rows.open', 'enter')} shows {hidden} more columns"
-        self.border_subtitle = Text(said).markup
+        self.border_subtitle = Content(said)
