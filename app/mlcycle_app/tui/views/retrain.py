@@ -20,7 +20,7 @@ from mlcycle_app.tui.views.base import PhaseView
 __all__ = ["RetrainView"]
 
 ALIASES = """SELECT alias, model, model || ':' || version AS name FROM aliases
-WHERE alias IN ('champion', 'challenger')"""
+WHERE alias IN ('champion', 'challenger') ORDER BY since, model, version"""
 TRIGGER = "SELECT * FROM triggers WHERE right(trigger_id::VARCHAR, 8) = ?"
 MADE = "SELECT model || ':' || version AS name FROM model_versions WHERE run_id = ? ORDER BY version DESC LIMIT 1"
 ALIAS = "SELECT string_agg(alias, ', ') AS alias FROM aliases WHERE model || ':' || version = ?"
@@ -54,7 +54,7 @@ class RetrainView(PhaseView):
             rows = self.gateway.rows(ALIASES)
         self._aliases = {row["alias"]: row["name"] for row in rows}
         if rows:
-            self._aliases["model name"] = rows[0]["model"]
+            self._aliases["model name"] = rows[-1]["model"]  # as the two names beside it: the newest
         return data
 
     @property
