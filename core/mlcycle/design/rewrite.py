@@ -56,7 +56,8 @@ def alone(workspace: Workspace) -> Iterator[None]:
         lock.__enter__()
     except OSError as error:
         raise WorkspaceError(
-            f"{workspace.home} cannot be written: {error.strerror}", hint="make room there, or make it writable; then do it again"
+            f"{workspace.home} cannot be written: {error.strerror}",
+            hint="make room there, or make it writable; then do it again",
         ) from error
     try:
         yield
