@@ -16,6 +16,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With several workers, let one have what is set up once: a file's tests, and all that look at the played demo."""
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
-        long_ones = item.path.parent.name == "e2e"
-        group = "played" if "played" in fixtures else item.nodeid if long_ones else str(item.path)
+        # Tests of whole stories take half a minute each, and a file of them would keep one worker busy at the end.
+        by_itself = item.path.parent.name == "e2e"
+        group = "played" if "played" in fixtures else item.nodeid if by_itself else str(item.path)
         item.add_marker(pytest.mark.xdist_group(group))

@@ -16,7 +16,6 @@ from mlcycle import experiments
 from mlcycle.store import Store
 from mlcycle.workspace import Workspace
 from mlcycle_app.gateway import Gateway
-from mlcycle_app.tables import TABLES
 from mlcycle_app.tui.app import CycleApp
 from mlcycle_app.tui.card import Axis, Card, Curves, Facts, Listing, Scale
 from mlcycle_app.tui.views.experiments import ExperimentsView
@@ -38,15 +37,6 @@ with mlcycle.start_run("waiting"):
 @pytest.fixture(autouse=True)
 def _no_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLCYCLE_RUN_ID", raising=False)
-
-
-@pytest.fixture(autouse=True)
-def _tables_as_before() -> Iterator[None]:
-    """Take the lists by a metric away again: other tests count the tables."""
-    before = dict(TABLES)
-    yield
-    TABLES.clear()
-    TABLES.update(before)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,15 +24,6 @@ TAKEN = (
 """Metrics called as columns, aliases and words of the query are."""
 METRICS = SAME + TAKEN
 RUNS = 3
-
-
-@pytest.fixture(autouse=True)
-def _tables_as_before() -> Iterator[None]:
-    """Take the lists by a metric away again: other tests count the tables."""
-    before = dict(TABLES)
-    yield
-    TABLES.clear()
-    TABLES.update(before)
 
 
 @pytest.fixture(scope="module")
